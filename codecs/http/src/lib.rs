@@ -1,1 +1,16 @@
+//! HTTP semantics that every version shares (RFC 9110): field names, header lists, message heads,
+//! the one field validator and the one body-length accountant. No wire format, no I/O.
 #![forbid(unsafe_code)]
+
+mod body;
+mod head;
+mod list;
+mod method;
+mod name;
+pub mod validate;
+
+pub use body::{BodyAccountant, BodyLength, LengthError};
+pub use head::{RequestHead, ResponseHead, Scheme, Version, reason_phrase};
+pub use list::{Field, HeaderList};
+pub use method::Method;
+pub use name::{HeaderId, HeaderName, InvalidName, Name};
