@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::runtime::net::Cidr;
+use super::Cidr;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Http {

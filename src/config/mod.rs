@@ -4,6 +4,7 @@
 
 mod access_log;
 mod admin;
+mod cidr;
 mod cluster;
 mod filter;
 mod header_edits;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 pub use access_log::{AccessLog, LogFormat, LogPath};
 pub use admin::Admin;
+pub use cidr::Cidr;
 pub use cluster::{CircuitBreaker, Cluster, Endpoint, LoadBalancing};
 pub use filter::{Buffer, Cors, Fault, FaultAbort, FaultDelay, Filter, FilterOverride, HeaderMutation, LocalRateLimit};
 pub use header_edits::{HeaderEdits, HeaderTemplate};
