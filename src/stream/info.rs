@@ -1,0 +1,76 @@
+//! What is known of a stream, gathered as it goes: what access logs, header templates, stats and filters read.
+//! Nothing here is a string built on the way: texts are borrowed from heads, shared, or static.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use nuncio_http::{HeaderList, RequestHead, ResponseHead};
+
+use crate::cluster::Host;
+use crate::error::ResponseFlags;
+use crate::runtime::net::Addr;
+
+/// The downstream connection, shared by its streams.
+#[derive(Debug)]
+pub struct ConnectionInfo {
+    /// Unique in this process.
+    pub id: u64,
+    /// The peer of the socket.
+    pub remote: Addr,
+    pub local: Addr,
+    /// The listener's name.
+    pub listener: Arc<str>,
+}
+
+/// One stream.
+#[derive(Debug)]
+pub struct StreamInfo {
+    pub connection: Rc<ConnectionInfo>,
+    /// First byte of the request.
+    pub start: Instant,
+    pub start_time: SystemTime,
+    /// Points in time after `start`, where they were reached.
+    pub times: Times,
+    /// Client address by the trust rules: the peer, or what a trusted proxy says of it.
+    pub client: Option<std::net::IpAddr>,
+    /// As it came in, canonical path, before rewrites; `None` when no head could be read.
+    pub request: Option<RequestHead>,
+    /// The target before a rewrite changed it.
+    pub original_target: Option<Box<[u8]>>,
+    /// As it went out.
+    pub response: Option<ResponseHead>,
+    pub response_trailers: Option<HeaderList>,
+    /// Status sent to the client; 0 when none was.
+    pub status: u16,
+    pub flags: ResponseFlags,
+    /// Envoy's response code details; `via_upstream` for an upstream's own response.
+    pub detail: &'static str,
+    pub route: Option<Arc<str>>,
+    pub cluster: Option<Arc<str>>,
+    pub host: Option<Arc<Host>>,
+    /// Local address of the upstream connection.
+    pub upstream_local: Option<Addr>,
+    /// Times the request was sent to an upstream.
+    pub attempts: u32,
+    /// Body bytes from the client, and to it.
+    pub bytes_received: u64,
+    pub bytes_sent: u64,
+}
+
+/// Points in time of one stream.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Times {
+    /// Last byte of the request came.
+    pub request_end: Option<Instant>,
+    /// An upstream connection was ready.
+    pub upstream_ready: Option<Instant>,
+    /// First and last byte of the request went to the upstream.
+    pub upstream_request_start: Option<Instant>,
+    pub upstream_request_end: Option<Instant>,
+    /// Head and last byte of the response came.
+    pub response_start: Option<Instant>,
+    pub response_end: Option<Instant>,
+    /// Last byte of the response went to the client.
+    pub end: Option<Instant>,
+}
