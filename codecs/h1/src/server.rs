@@ -168,9 +168,9 @@ impl Server {
                     buf.advance(2);
                     *blank_lines += 1;
                 }
-                [] | [b'\r'] if *blank_lines < MAX_BLANK_LINES => return Ok(Recv::NeedMore),
                 [] => return Ok(Recv::NeedMore),
-                [b'\r', b'\n', ..] => return Err(Error::BadRequestLine),
+                [b'\r'] if *blank_lines < MAX_BLANK_LINES => return Ok(Recv::NeedMore),
+                [b'\r', ..] if *blank_lines == MAX_BLANK_LINES => return Err(Error::BadRequestLine),
                 [b'\r', ..] => return Err(Error::BareCr),
                 [b'\n', ..] => return Err(Error::BareLf),
                 [first, ..] if !validate::is_token(&[first]) => return Err(Error::BadMethod),
