@@ -7,9 +7,13 @@
 //! parts, and only it holds `unsafe`.
 
 mod clock;
+pub mod control;
+pub mod limits;
 pub mod mailbox;
 pub mod net;
 mod reactor;
+pub mod signal;
+pub mod systemd;
 mod timer;
 mod transport;
 mod worker;
