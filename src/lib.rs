@@ -1,1 +1,3 @@
+//! The proxy: everything that touches sockets, clocks and threads.
 
+pub mod runtime;
