@@ -1,5 +1,5 @@
 //! HTTP semantics that every version shares (RFC 9110): field names, header lists, message heads,
-//! the one field validator and the one body-length accountant. No wire format, no I/O.
+//! the one field validator, the one body-length accountant, and the queue of bytes to send. No wire format, no I/O.
 #![forbid(unsafe_code)]
 
 mod body;
@@ -7,6 +7,7 @@ mod head;
 mod list;
 mod method;
 mod name;
+mod output;
 pub mod validate;
 
 pub use body::{BodyAccountant, BodyLength, LengthError};
@@ -14,3 +15,4 @@ pub use head::{RequestHead, ResponseHead, Scheme, Version, reason_phrase};
 pub use list::{Field, HeaderList};
 pub use method::Method;
 pub use name::{HeaderId, HeaderName, InvalidName, Name};
+pub use output::{Mark, Output};

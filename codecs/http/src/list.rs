@@ -107,14 +107,16 @@ impl HeaderList {
 
     /// Adds a field as a parser meets it: `name` in any case.
     pub fn push_raw(&mut self, name: &[u8], value: &[u8]) {
-        let mut name_span = self.intern(name);
-        let lower = &mut self.arena[name_span.range()];
-        lower.make_ascii_lowercase();
-        let id = HeaderId::recognise(lower);
-        if id != HeaderId::Other {
-            // A known name needs no text of its own.
-            self.arena.truncate(name_span.start as usize);
-            name_span = Span::default();
+        self.push_recognised(HeaderId::recognise_any_case(name), name, value);
+    }
+
+    /// As [`HeaderList::push_raw`], for a parser that has already looked the name up as `id`.
+    pub fn push_recognised(&mut self, id: HeaderId, name: &[u8], value: &[u8]) {
+        // A known name needs no text of its own.
+        let mut name_span = Span::default();
+        if id == HeaderId::Other {
+            name_span = self.intern(name);
+            self.arena[name_span.range()].make_ascii_lowercase();
         }
         let value = self.intern(value);
         self.fields.push(Entry { id, name: name_span, value });

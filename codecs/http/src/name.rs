@@ -16,15 +16,6 @@ macro_rules! header_ids {
             /// Every known name, in the order of the ids.
             pub const KNOWN: &[HeaderId] = &[$(HeaderId::$id,)+];
 
-            /// The id of a lower-case name.
-            pub fn recognise(name: &[u8]) -> HeaderId {
-                // The compiler turns this into a switch on the length first.
-                match name {
-                    $($text => HeaderId::$id,)+
-                    _ => HeaderId::Other,
-                }
-            }
-
             /// The lower-case name; empty for `Other`.
             pub const fn as_bytes(self) -> &'static [u8] {
                 match self { $(HeaderId::$id => $text,)+ HeaderId::Other => b"" }
@@ -90,6 +81,63 @@ header_ids! {
     XForwardedProto = b"x-forwarded-proto",
     XRealIp = b"x-real-ip",
     XRequestId = b"x-request-id",
+}
+
+impl HeaderId {
+    /// The id of a lower-case name.
+    pub fn recognise(name: &[u8]) -> HeaderId {
+        probe(name, |known| known == name)
+    }
+
+    /// The id of a name in any case, as parsers meet it.
+    pub fn recognise_any_case(name: &[u8]) -> HeaderId {
+        probe(name, |known| known.eq_ignore_ascii_case(name))
+    }
+}
+
+/// Slots of the look-up table: a power of two, four times the names or so, so that most look-ups compare one name at most.
+const SLOTS: usize = 256;
+
+/// Marks a free slot.
+const FREE: u8 = u8::MAX;
+
+/// Known names by [`slot`], collisions in the slots behind.
+const TABLE: [u8; SLOTS] = {
+    let mut table = [FREE; SLOTS];
+    let mut index = 0;
+    while index < HeaderId::KNOWN.len() {
+        let mut at = slot(HeaderId::KNOWN[index].as_bytes());
+        while table[at] != FREE {
+            at = (at + 1) % SLOTS;
+        }
+        table[at] = index as u8;
+        index += 1;
+    }
+    table
+};
+
+/// The slot where the search for `name` begins: from its length and four of its letters, in any case.
+const fn slot(name: &[u8]) -> usize {
+    let len = name.len();
+    if len == 0 {
+        return 0;
+    }
+    let letters = [name[0], name[len / 3], name[len / 2], name[len - 1]];
+    let packed = u32::from_le_bytes(letters) | 0x2020_2020;
+    (packed.wrapping_add(len as u32).wrapping_mul(0x9e37_79b1) >> 24) as usize
+}
+
+#[inline]
+fn probe(name: &[u8], matches: impl Fn(&[u8]) -> bool) -> HeaderId {
+    let mut at = slot(name);
+    // Ends: most slots are free.
+    while let Some(&id) = HeaderId::KNOWN.get(usize::from(TABLE[at])) {
+        if matches(id.as_bytes()) {
+            return id;
+        }
+        at = (at + 1) % SLOTS;
+    }
+    HeaderId::Other
 }
 
 /// Anything that names a field: a [`HeaderId`] in code, a [`HeaderName`] from the configuration.
@@ -169,11 +217,14 @@ mod tests {
     fn every_known_name_is_recognised_and_canonical() {
         for id in HeaderId::KNOWN {
             assert_eq!(HeaderId::recognise(id.as_bytes()), *id);
+            assert_eq!(HeaderId::recognise_any_case(&id.as_bytes().to_ascii_uppercase()), *id);
             let text = std::str::from_utf8(id.as_bytes()).unwrap();
             assert_eq!(HeaderName::new(text).unwrap().as_str(), text, "lower-case token");
         }
         assert_eq!(HeaderId::recognise(b""), HeaderId::Other);
         assert_eq!(HeaderId::recognise(b"Host"), HeaderId::Other, "callers lower-case first");
+        assert_eq!(HeaderId::recognise_any_case(b""), HeaderId::Other);
+        assert_eq!(HeaderId::recognise_any_case(b"x-forwarded-fox"), HeaderId::Other);
     }
 
     #[test]

@@ -1,0 +1,70 @@
+//! How long the body is (RFC 9112 section 6). The rules are stricter than the RFC allows, on purpose: each lenience is a way
+//! for two readers to disagree about where a message ends (rows S-1 to S-3).
+
+use nuncio_http::{BodyLength, Version, validate};
+
+use crate::error::Error;
+
+/// The framing fields of one head as they are met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Framing {
+    pub(crate) length: Option<u64>,
+    pub(crate) chunked: bool,
+}
+
+impl Framing {
+    pub(crate) fn on_content_length(&mut self, value: &[u8]) -> Result<(), Error> {
+        if self.length.is_some() {
+            return Err(Error::DuplicateContentLength);
+        }
+        self.length = Some(parse_content_length(value).ok_or(Error::BadContentLength)?);
+        Ok(())
+    }
+
+    pub(crate) fn on_transfer_encoding(&mut self, value: &[u8]) -> Result<(), Error> {
+        if self.chunked {
+            return Err(Error::BadTransferEncoding);
+        }
+        parse_transfer_encoding(value)?;
+        self.chunked = true;
+        Ok(())
+    }
+
+    /// The declared length; `None`: nothing is declared.
+    pub(crate) fn resolve(self, version: Version) -> Result<Option<BodyLength>, Error> {
+        match (self.chunked, self.length) {
+            // RFC 9112 section 6.1: framing of such a message is faulty, and a 1.0 recipient before us did not see it.
+            (true, _) if version == Version::Http10 => Err(Error::ChunkedInHttp10),
+            (true, Some(_)) => Err(Error::LengthAndChunked),
+            (true, None) => Ok(Some(BodyLength::Unknown)),
+            (false, Some(length)) => Ok(Some(BodyLength::Exact(length))),
+            (false, None) => Ok(None),
+        }
+    }
+}
+
+/// `1*DIGIT`, at most 19 of them and below 2^63 (RFC 9110 section 8.6, row S-3).
+fn parse_content_length(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || value.len() > 19 || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    // 19 digits stay below 2^64.
+    let length = value.iter().fold(0u64, |length, digit| length * 10 + u64::from(digit & 0x0f));
+    i64::try_from(length).ok().map(|_| length)
+}
+
+/// The one coding we know is `chunked`, alone (RFC 9112 section 6.1 and 7, row S-2). A list of other codings is
+/// unknown to us; one that misuses `chunked` or the syntax is malformed.
+fn parse_transfer_encoding(value: &[u8]) -> Result<(), Error> {
+    if value.eq_ignore_ascii_case(b"chunked") {
+        return Ok(());
+    }
+    let mut codings = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).peekable();
+    while let Some(coding) = codings.next() {
+        let misplaced = coding.eq_ignore_ascii_case(b"chunked") && codings.peek().is_some();
+        if misplaced || !validate::is_token(coding) {
+            return Err(Error::BadTransferEncoding);
+        }
+    }
+    Err(Error::UnknownTransferEncoding)
+}
