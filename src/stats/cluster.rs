@@ -1,0 +1,101 @@
+//! `cluster.<name>.`: connections and requests to one cluster.
+
+use super::scope::scope;
+
+scope! {
+    /// One cluster.
+    pub struct ClusterStats {
+        upstream_cx_total: Counter,
+        upstream_cx_active: Gauge,
+        upstream_cx_http1_total: Counter,
+        upstream_cx_connect_fail: Counter,
+        upstream_cx_connect_timeout: Counter,
+        upstream_cx_connect_attempts_exceeded: Counter,
+        upstream_cx_overflow: Counter,
+        upstream_cx_connect_ms: Histogram,
+        upstream_cx_length_ms: Histogram,
+        upstream_cx_destroy: Counter,
+        upstream_cx_destroy_local: Counter,
+        upstream_cx_destroy_remote: Counter,
+        upstream_cx_destroy_with_active_rq: Counter,
+        upstream_cx_destroy_local_with_active_rq: Counter,
+        upstream_cx_destroy_remote_with_active_rq: Counter,
+        upstream_cx_idle_timeout: Counter,
+        upstream_cx_max_requests: Counter,
+        upstream_cx_max_duration_reached: Counter,
+        upstream_cx_none_healthy: Counter,
+        upstream_cx_protocol_error: Counter,
+        upstream_cx_rx_bytes_total: Counter,
+        upstream_cx_rx_bytes_buffered: Gauge,
+        upstream_cx_tx_bytes_total: Counter,
+        upstream_cx_tx_bytes_buffered: Gauge,
+        upstream_flow_control_paused_reading_total: Counter,
+        upstream_flow_control_resumed_reading_total: Counter,
+        upstream_flow_control_backed_up_total: Counter,
+        upstream_flow_control_drained_total: Counter,
+        upstream_rq_total: Counter,
+        upstream_rq_active: Gauge,
+        upstream_rq_pending_total: Counter,
+        upstream_rq_pending_active: Gauge,
+        upstream_rq_pending_overflow: Counter,
+        upstream_rq_pending_failure_eject: Counter,
+        upstream_rq_cancelled: Counter,
+        upstream_rq_timeout: Counter,
+        upstream_rq_max_duration_reached: Counter,
+        upstream_rq_per_try_timeout: Counter,
+        upstream_rq_per_try_idle_timeout: Counter,
+        upstream_rq_rx_reset: Counter,
+        upstream_rq_tx_reset: Counter,
+        upstream_rq_retry: Counter,
+        upstream_rq_retry_success: Counter,
+        upstream_rq_retry_overflow: Counter,
+        upstream_rq_retry_limit_exceeded: Counter,
+        upstream_rq_retry_backoff_exponential: Counter,
+        upstream_rq_completed: Counter,
+        upstream_rq_time: Histogram,
+        upstream_rq_1xx: Counter,
+        upstream_rq_2xx: Counter,
+        upstream_rq_3xx: Counter,
+        upstream_rq_4xx: Counter,
+        upstream_rq_5xx: Counter,
+        /// By status code.
+        upstream_rq: Codes = "upstream_rq_",
+        /// The upstream closed an idle connection at the moment a request was sent on it, and the request was sent again.
+        upstream_rq_stale_connection_retry: Counter,
+        bind_errors: Counter,
+        membership_total: Gauge,
+        membership_healthy: Gauge,
+        membership_change: Counter,
+        update_attempt: Counter,
+        update_success: Counter,
+        update_failure: Counter,
+        update_empty: Counter,
+        lb_healthy_panic: Counter,
+        circuit_breakers_cx_open: Gauge = "circuit_breakers.default.cx_open",
+        circuit_breakers_cx_pool_open: Gauge = "circuit_breakers.default.cx_pool_open",
+        circuit_breakers_rq_open: Gauge = "circuit_breakers.default.rq_open",
+        circuit_breakers_rq_pending_open: Gauge = "circuit_breakers.default.rq_pending_open",
+        circuit_breakers_rq_retry_open: Gauge = "circuit_breakers.default.rq_retry_open",
+        circuit_breakers_remaining_cx: Gauge = "circuit_breakers.default.remaining_cx",
+        circuit_breakers_remaining_rq: Gauge = "circuit_breakers.default.remaining_rq",
+        circuit_breakers_remaining_pending: Gauge = "circuit_breakers.default.remaining_pending",
+        circuit_breakers_remaining_retries: Gauge = "circuit_breakers.default.remaining_retries",
+    }
+}
+
+impl ClusterStats {
+    /// Counts the final response to a request: the class, the code, and that it is complete.
+    #[inline]
+    pub fn response(&self, status: u16) {
+        self.upstream_rq_completed.inc();
+        self.upstream_rq.count(status);
+        match status / 100 {
+            1 => self.upstream_rq_1xx.inc(),
+            2 => self.upstream_rq_2xx.inc(),
+            3 => self.upstream_rq_3xx.inc(),
+            4 => self.upstream_rq_4xx.inc(),
+            5 => self.upstream_rq_5xx.inc(),
+            _ => {}
+        }
+    }
+}

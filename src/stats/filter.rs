@@ -1,0 +1,37 @@
+//! Stats of filters. Their scopes have the prefix of the HTTP listener, `http.<prefix>`.
+
+use super::scope::scope;
+
+scope! {
+    /// Filter `buffer`.
+    pub struct BufferStats {
+        rq_too_large: Counter = "buffer.rq_too_large",
+    }
+}
+
+scope! {
+    /// Filter `cors`.
+    pub struct CorsStats {
+        origin_valid: Counter = "cors.origin_valid",
+        origin_invalid: Counter = "cors.origin_invalid",
+    }
+}
+
+scope! {
+    /// Filter `fault`.
+    pub struct FaultStats {
+        aborts_injected: Counter = "fault.aborts_injected",
+        delays_injected: Counter = "fault.delays_injected",
+        active_faults: Gauge = "fault.active_faults",
+    }
+}
+
+scope! {
+    /// Filter `local_rate_limit`.
+    pub struct LocalRateLimitStats {
+        enabled: Counter = "http_local_rate_limit.enabled",
+        ok: Counter = "http_local_rate_limit.ok",
+        rate_limited: Counter = "http_local_rate_limit.rate_limited",
+        enforced: Counter = "http_local_rate_limit.enforced",
+    }
+}

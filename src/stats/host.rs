@@ -1,0 +1,33 @@
+//! One endpoint, counted by all workers at once: a host's counters are few and each request touches one host.
+
+use super::{SharedCounter, SharedGauge};
+
+/// What `/clusters` says of an endpoint.
+#[derive(Debug, Default)]
+pub struct HostStats {
+    pub cx_total: SharedCounter,
+    pub cx_active: SharedGauge,
+    pub cx_connect_fail: SharedCounter,
+    pub rq_total: SharedCounter,
+    pub rq_active: SharedGauge,
+    pub rq_success: SharedCounter,
+    pub rq_error: SharedCounter,
+    pub rq_timeout: SharedCounter,
+}
+
+impl HostStats {
+    /// Each value under Envoy's name, in the order of Envoy's `/clusters`.
+    pub fn values(&self) -> [(&'static str, i64); 8] {
+        let count = |counter: &SharedCounter| i64::try_from(counter.get()).unwrap_or(i64::MAX);
+        [
+            ("cx_active", self.cx_active.get()),
+            ("cx_connect_fail", count(&self.cx_connect_fail)),
+            ("cx_total", count(&self.cx_total)),
+            ("rq_active", self.rq_active.get()),
+            ("rq_error", count(&self.rq_error)),
+            ("rq_success", count(&self.rq_success)),
+            ("rq_timeout", count(&self.rq_timeout)),
+            ("rq_total", count(&self.rq_total)),
+        ]
+    }
+}

@@ -1,0 +1,31 @@
+//! Numbers about everything. Slots are found when the configuration is built; counting is one relaxed load and one
+//! relaxed store to a slot that only this thread writes. Readers sum over the threads. Names are Envoy's.
+//! `Registry` lives on the control thread; the formats beside it turn its snapshot into text.
+
+mod cluster;
+mod codes;
+mod filter;
+mod histogram;
+mod host;
+mod http;
+mod json;
+mod listener;
+mod metric;
+mod prometheus;
+mod registry;
+mod scope;
+mod server;
+mod text;
+
+pub use cluster::ClusterStats;
+pub use codes::Codes;
+pub use filter::{BufferStats, CorsStats, FaultStats, LocalRateLimitStats};
+pub use histogram::{BOUNDS_MS, Histogram, HistogramSnapshot, QUANTILES};
+pub use host::HostStats;
+pub use http::HttpStats;
+pub use listener::ListenerStats;
+pub use metric::{Counter, Gauge, SharedCounter, SharedGauge};
+pub use prometheus::CONTENT_TYPE as PROMETHEUS_CONTENT_TYPE;
+pub use registry::{Filter, Registry, Sample, Snapshot, Value};
+pub use scope::{Handle, Metric, Scope, ScopeStats};
+pub use server::{AccessLogStats, ClusterManagerStats, ListenerManagerStats, ServerStats, resident_bytes};
