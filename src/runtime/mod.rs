@@ -1,0 +1,2 @@
+//! Placeholder until the runtime is here.
+pub mod net;
