@@ -156,6 +156,15 @@ impl Name for HeaderId {
     }
 }
 
+impl<N: Name> Name for &N {
+    fn id(&self) -> HeaderId {
+        N::id(self)
+    }
+    fn text(&self) -> &[u8] {
+        N::text(self)
+    }
+}
+
 /// An owned, validated, lower-case field name.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct HeaderName {

@@ -1,0 +1,2 @@
+fn x(){}
+pub struct Options; pub struct RunError; pub fn run(){}
