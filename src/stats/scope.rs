@@ -8,12 +8,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::registry::Value;
-use super::{Codes, Counter, Gauge, Histogram, HistogramSnapshot};
+use super::{Codes, Counter, Gauge, Histogram, HistogramSnapshot, SharedCounter};
 
 /// One slot, by kind.
 #[derive(Debug, Clone, Copy)]
 pub enum Metric<'a> {
     Counter(&'a Counter),
+    SharedCounter(&'a SharedCounter),
     Gauge(&'a Gauge),
     Histogram(&'a Histogram),
     /// A family of counters: the status code is appended to the name.
@@ -141,6 +142,7 @@ fn add(values: &mut BTreeMap<Cow<'static, str>, Value>, name: &'static str, metr
     };
     match metric {
         Metric::Counter(counter) => count(Cow::Borrowed(name), counter.get()),
+        Metric::SharedCounter(counter) => count(Cow::Borrowed(name), counter.get()),
         Metric::Codes(codes) => {
             for (code, amount) in codes.iter() {
                 count(Cow::Owned(format!("{name}{code}")), amount);

@@ -58,13 +58,15 @@ scope! {
 scope! {
     /// `access_log.`
     pub struct AccessLogStats {
-        /// Lines handed to the writer.
+        /// Lines queued for the writer.
         written: Counter,
         /// Lines given up because the writer was too far behind.
         dropped: Counter,
+        /// Queued lines that were in a write that failed.
+        lost: SharedCounter,
         /// Writes that failed: disk full, pipe closed.
-        write_failed: Counter,
-        reopen_failed: Counter,
+        write_failed: SharedCounter,
+        reopen_failed: SharedCounter,
     }
 }
 
