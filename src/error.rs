@@ -39,8 +39,10 @@ pub enum Kind {
     Refused,
     /// The connection could not be opened in time.
     ConnectTimeout,
-    /// The peer broke the protocol; the detail says how.
+    /// The upstream broke the protocol; the detail says how.
     Protocol(&'static str),
+    /// The client's request is not one; answered with this status.
+    BadRequest { status: u16, detail: &'static str },
     /// A limit of time: the detail names it.
     Timeout(Timeout),
     /// A circuit breaker is open.
@@ -185,6 +187,17 @@ impl Error {
         Error { kind, side: Side::Downstream, phase: Phase::Request }
     }
 
+    /// A limit of time passed; `response`: one had begun.
+    pub fn timeout(timeout: Timeout, response: bool) -> Error {
+        let phase = if response { Phase::Response } else { Phase::Request };
+        Error { kind: Kind::Timeout(timeout), side: Side::Local, phase }
+    }
+
+    /// A request that is refused for what it is.
+    pub fn bad_request(status: u16, detail: &'static str) -> Error {
+        Error::downstream(Kind::BadRequest { status, detail })
+    }
+
     pub fn local(kind: Kind) -> Error {
         Error { kind, side: Side::Local, phase: Phase::Request }
     }
@@ -193,11 +206,11 @@ impl Error {
     pub fn status(self) -> u16 {
         match (self.kind, self.side) {
             (Kind::Timeout(Timeout::Route), _) => 504,
-            (Kind::Timeout(Timeout::StreamIdle | Timeout::MaxStreamDuration), _) if self.phase != Phase::Connect => 504,
+            (Kind::Timeout(Timeout::StreamIdle | Timeout::MaxStreamDuration), _) => 504,
             (Kind::Timeout(_), _) => 408,
             (Kind::NoRoute, _) => 404,
-            (Kind::Protocol(_), Side::Upstream) => 502,
-            (Kind::Protocol(_), _) => 400,
+            (Kind::Protocol(_), _) => 502,
+            (Kind::BadRequest { status, .. }, _) => status,
             _ => 503,
         }
     }
@@ -212,8 +225,8 @@ impl Error {
             (Kind::Timeout(Timeout::Route), _) => ResponseFlags::UPSTREAM_REQUEST_TIMEOUT,
             (Kind::Timeout(Timeout::MaxStreamDuration), _) => ResponseFlags::DURATION_TIMEOUT,
             (Kind::Timeout(_), _) => ResponseFlags::STREAM_IDLE_TIMEOUT,
-            (Kind::Protocol(_), Side::Upstream) => ResponseFlags::UPSTREAM_PROTOCOL_ERROR,
-            (Kind::Protocol(_), _) => ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
+            (Kind::Protocol(_), _) => ResponseFlags::UPSTREAM_PROTOCOL_ERROR,
+            (Kind::BadRequest { .. }, _) => ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
             (Kind::Closed, Side::Downstream) => ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION,
             (Kind::Closed, _) => ResponseFlags::UPSTREAM_CONNECTION_TERMINATION,
             (Kind::Local(_), _) => ResponseFlags::LOCAL_RESET,
@@ -228,7 +241,7 @@ impl Error {
             (Kind::Closed, _) => "upstream_reset_before_response_started{connection_termination}",
             (Kind::Refused, _) => "upstream_reset_before_response_started{remote_connection_failure}",
             (Kind::ConnectTimeout, _) => "upstream_reset_before_response_started{connection_timeout}",
-            (Kind::Protocol(detail) | Kind::Local(detail), _) => detail,
+            (Kind::Protocol(detail) | Kind::Local(detail) | Kind::BadRequest { detail, .. }, _) => detail,
             (Kind::Timeout(timeout), _) => timeout.detail(),
             (Kind::Overflow, _) => "upstream_reset_before_response_started{overflow}",
             (Kind::NoHealthyHost, _) => "no_healthy_upstream",
@@ -272,7 +285,7 @@ mod tests {
             (Error::upstream(Kind::Closed, Phase::Request), 503, "UC"),
             (Error::upstream(Kind::Protocol("x"), Phase::Request), 502, "UPE"),
             (Error::upstream(Kind::Timeout(Timeout::Route), Phase::Request), 504, "UT"),
-            (Error::downstream(Kind::Protocol("x")), 400, "DPE"),
+            (Error::downstream(Kind::BadRequest { status: 431, detail: "x" }), 431, "DPE"),
             (Error::downstream(Kind::Timeout(Timeout::RequestHeaders)), 408, "SI"),
             (Error::downstream(Kind::Closed), 503, "DC"),
         ];

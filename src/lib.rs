@@ -1,5 +1,18 @@
-//! The proxy: everything that touches sockets, clocks and threads.
+//! The proxy: everything that touches sockets, clocks and threads. The modules stand in the order in which a request
+//! meets them; `README.md` tells its life.
+
+pub mod config;
+pub mod runtime;
+
+pub mod listener;
+pub mod downstream;
+pub mod stream;
+pub mod route;
+pub mod filter;
+pub mod cluster;
+pub mod upstream;
 
 pub mod access_log;
-pub mod runtime;
+pub mod error;
+pub mod server;
 pub mod stats;

@@ -25,7 +25,9 @@ pub use header_edits::{HeaderEdits, HeaderTemplate};
 pub use http::{EscapedSlashes, Http, ServerHeader, Underscores, Upgrade};
 pub use listener::{Listener, Protocol};
 pub use matcher::{Matcher, Pattern};
-pub use route::{Action, HostPattern, Match, PathMatch, PathPattern, Redirect, Respond, Rewrite, Route, WeightedCluster};
+pub use route::{
+    Action, HostPattern, Match, PathMatch, PathPattern, Redirect, Respond, Rewrite, Route, WeightedCluster,
+};
 
 /// One configuration file.
 #[derive(Debug, Clone, PartialEq)]

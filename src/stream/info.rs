@@ -9,6 +9,7 @@ use nuncio_http::{HeaderList, RequestHead, ResponseHead};
 
 use crate::cluster::Host;
 use crate::error::ResponseFlags;
+use crate::runtime::Rt;
 use crate::runtime::net::Addr;
 
 /// The downstream connection, shared by its streams.
@@ -73,4 +74,31 @@ pub struct Times {
     pub response_end: Option<Instant>,
     /// Last byte of the response went to the client.
     pub end: Option<Instant>,
+}
+
+impl StreamInfo {
+    /// A stream whose request head has just come.
+    pub fn new(connection: Rc<ConnectionInfo>, head: RequestHead, rt: &Rt) -> StreamInfo {
+        StreamInfo {
+            client: connection.remote.ip(),
+            connection,
+            start: rt.now(),
+            start_time: SystemTime::UNIX_EPOCH + rt.unix_time(),
+            times: Times::default(),
+            request: Some(head),
+            original_target: None,
+            response: None,
+            response_trailers: None,
+            status: 0,
+            flags: ResponseFlags::default(),
+            detail: "",
+            route: None,
+            cluster: None,
+            host: None,
+            upstream_local: None,
+            attempts: 0,
+            bytes_received: 0,
+            bytes_sent: 0,
+        }
+    }
 }

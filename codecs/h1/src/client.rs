@@ -16,12 +16,13 @@
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
-use nuncio_http::{BodyLength, HeaderList, Method, Output, RequestHead, ResponseHead, validate};
+use nuncio_http::{BodyLength, HeaderList, LengthError, Method, Output, RequestHead, ResponseHead, validate};
 
 use crate::body::{Body, ends_message};
 use crate::error::{EncodeError, Error};
 use crate::head::{Kind, Progress, Response, parse_response};
 use crate::limits::Limits;
+use crate::plan::{RequestKind, put_upgrade};
 use crate::recv::Recv;
 use crate::send::{BodyWriter, CHUNKED_FIELD, atomically, put_content_length, put_fields};
 use crate::upgrade::Upgrade;
@@ -61,14 +62,6 @@ enum Send {
     Tunnel,
 }
 
-/// What the framing of the response depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RequestKind {
-    Head,
-    Connect,
-    Other,
-}
-
 impl Client {
     pub fn new(limits: Arc<Limits>) -> Client {
         Client {
@@ -95,11 +88,7 @@ impl Client {
         if !fresh && !self.can_pool(true) {
             return Err(EncodeError::State);
         }
-        let kind = match head.method {
-            Method::Head => RequestKind::Head,
-            Method::Connect => RequestKind::Connect,
-            _ => RequestKind::Other,
-        };
+        let kind = RequestKind::new(head.method);
         let bodyless = kind == RequestKind::Connect || upgrade.is_some();
         if bodyless && !head.body.is_empty() {
             return Err(EncodeError::State);
@@ -118,9 +107,7 @@ impl Client {
                 _ => {}
             }
             if let Some(upgrade) = upgrade {
-                out.put_slice(b"connection: upgrade\r\nupgrade: ");
-                out.put_slice(upgrade.as_bytes());
-                out.put_slice(b"\r\n");
+                put_upgrade(out, upgrade);
             } else if close {
                 out.put_slice(b"connection: close\r\n");
             }
@@ -149,7 +136,7 @@ impl Client {
                 end
             }
             Send::Done if chunk.is_empty() => return Ok(()),
-            Send::Done => return Err(nuncio_http::LengthError::TooLong.into()),
+            Send::Done => return Err(LengthError::TooLong.into()),
             Send::Idle => return Err(EncodeError::State),
         };
         if done {

@@ -12,6 +12,7 @@ mod client;
 mod error;
 mod head;
 mod limits;
+mod plan;
 mod recv;
 mod send;
 mod server;

@@ -119,10 +119,12 @@ impl BodyWriter {
 
     /// Writes `chunk`; says whether the body is complete.
     pub(crate) fn data(&mut self, chunk: Bytes, end: bool, out: &mut Output) -> Result<bool, EncodeError> {
-        self.accountant.on_data(chunk.len())?;
+        let mut accountant = self.accountant;
+        accountant.on_data(chunk.len())?;
         if end {
-            self.accountant.on_end()?;
+            accountant.on_end()?;
         }
+        self.accountant = accountant;
         let chunked = self.coding == Coding::Chunked;
         if !chunk.is_empty() {
             // An empty chunk would be the last one.

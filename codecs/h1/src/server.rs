@@ -1,4 +1,4 @@
-//! The downstream side of one connection: receives requests, sends responses (RFC 9112 sections 9 and 9.3).
+//! The downstream side of one connection: receives requests, sends responses (RFC 9112 section 9).
 //!
 //! The two directions run side by side; a cycle is over when both are done.
 //!
@@ -17,15 +17,15 @@
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
-use nuncio_http::{BodyLength, HeaderList, Method, Output, ResponseHead, Version, validate};
+use nuncio_http::{BodyLength, HeaderList, LengthError, Output, ResponseHead, validate};
 
 use crate::body::{Body, ends_message};
 use crate::error::{EncodeError, Error};
 use crate::head::{Kind, Progress, parse_request};
 use crate::limits::Limits;
+use crate::plan::{Plan, RequestKind, Seen};
 use crate::recv::{Recv, Request};
-use crate::send::{BodyWriter, CHUNKED_FIELD, atomically, put_content_length, put_fields, put_status_line};
-use crate::upgrade::Upgrade;
+use crate::send::{BodyWriter, atomically, put_fields, put_status_line};
 
 /// Empty lines before a request line that are skipped (RFC 9112 section 2.2). A client owes us none.
 const MAX_BLANK_LINES: u8 = 2;
@@ -62,55 +62,6 @@ enum Send {
     Done {
         bodyless: bool,
     },
-}
-
-/// What the response depends on. Before a request, that of a stand-in: an error may be answered before its head was read.
-#[derive(Debug, Clone, Copy)]
-struct Seen {
-    kind: RequestKind,
-    http10: bool,
-    keep_alive: bool,
-    /// `100 Continue` is still owed.
-    expect_continue: bool,
-    upgrade: Option<Upgrade>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RequestKind {
-    Head,
-    Connect,
-    Other,
-}
-
-impl Seen {
-    const NOTHING: Seen =
-        Seen { kind: RequestKind::Other, http10: false, keep_alive: true, expect_continue: false, upgrade: None };
-
-    fn new(request: &Request) -> Seen {
-        Seen {
-            kind: match request.head.method {
-                Method::Head => RequestKind::Head,
-                Method::Connect => RequestKind::Connect,
-                _ => RequestKind::Other,
-            },
-            http10: request.head.version == Version::Http10,
-            keep_alive: request.keep_alive,
-            expect_continue: request.expect_continue,
-            upgrade: request.upgrade,
-        }
-    }
-}
-
-/// How a response goes out.
-enum Plan {
-    /// No body by rule; `content-length` says what a GET would have had.
-    Bodyless {
-        length: Option<u64>,
-    },
-    Exact(u64),
-    Chunked,
-    UntilClose,
-    Switch(Option<Upgrade>),
 }
 
 impl Server {
@@ -168,9 +119,9 @@ impl Server {
                     buf.advance(2);
                     *blank_lines += 1;
                 }
-                [] | [b'\r'] if *blank_lines < MAX_BLANK_LINES => return Ok(Recv::NeedMore),
                 [] => return Ok(Recv::NeedMore),
-                [b'\r', b'\n', ..] => return Err(Error::BadRequestLine),
+                [b'\r'] if *blank_lines < MAX_BLANK_LINES => return Ok(Recv::NeedMore),
+                [b'\r', ..] if *blank_lines == MAX_BLANK_LINES => return Err(Error::BadRequestLine),
                 [b'\r', ..] => return Err(Error::BareCr),
                 [b'\n', ..] => return Err(Error::BareLf),
                 [first, ..] if !validate::is_token(&[first]) => return Err(Error::BadMethod),
@@ -241,7 +192,7 @@ impl Server {
         if !matches!(self.send, Send::Head) {
             return Err(EncodeError::State);
         }
-        let plan = self.plan(head)?;
+        let plan = Plan::new(&self.request, matches!(self.recv, Receive::Held), head)?;
         let switching = matches!(plan, Plan::Switch(_));
         // A client that was never told to continue may send the body or not: the next request cannot be found (row S-15).
         let refused_body = self.continue_pending();
@@ -252,16 +203,7 @@ impl Server {
         atomically(out, |out| {
             put_status_line(out, head.status)?;
             put_fields(out, &head.headers)?;
-            match &plan {
-                Plan::Bodyless { length: Some(length) } | Plan::Exact(length) => put_content_length(out, *length),
-                Plan::Chunked => out.put_slice(CHUNKED_FIELD),
-                Plan::Switch(Some(upgrade)) => {
-                    out.put_slice(b"connection: upgrade\r\nupgrade: ");
-                    out.put_slice(upgrade.as_bytes());
-                    out.put_slice(b"\r\n");
-                }
-                Plan::Bodyless { length: None } | Plan::UntilClose | Plan::Switch(None) => {}
-            }
+            plan.put_fields(out);
             if close && !switching {
                 out.put_slice(b"connection: close\r\n");
             } else if http10_persists {
@@ -286,30 +228,6 @@ impl Server {
         Ok(())
     }
 
-    fn plan(&self, head: &ResponseHead) -> Result<Plan, EncodeError> {
-        let declared = match head.body {
-            BodyLength::Exact(length) => Some(length),
-            BodyLength::Empty | BodyLength::Unknown => None,
-        };
-        let held = matches!(self.recv, Receive::Held);
-        Ok(match head.status {
-            101 if held && self.request.upgrade.is_some() => Plan::Switch(self.request.upgrade),
-            101 => return Err(EncodeError::UnexpectedUpgrade),
-            100..=199 => return Err(EncodeError::BadStatus),
-            200..=299 if held && self.request.kind == RequestKind::Connect => Plan::Switch(None),
-            // RFC 9110 section 8.6: never a length with 204.
-            204 => Plan::Bodyless { length: None },
-            304 => Plan::Bodyless { length: declared },
-            _ if self.request.kind == RequestKind::Head => Plan::Bodyless { length: declared },
-            _ => match head.body {
-                BodyLength::Empty => Plan::Exact(0),
-                BodyLength::Exact(length) => Plan::Exact(length),
-                BodyLength::Unknown if self.request.http10 => Plan::UntilClose,
-                BodyLength::Unknown => Plan::Chunked,
-            },
-        })
-    }
-
     /// Writes body bytes, or tunnel bytes. For a response without a body by rule (HEAD, 204, 304) they are dropped.
     pub fn send_data(&mut self, chunk: Bytes, end: bool, out: &mut Output) -> Result<(), EncodeError> {
         let done = match &mut self.send {
@@ -320,7 +238,7 @@ impl Server {
             }
             Send::Done { bodyless: true } => return Ok(()),
             Send::Done { .. } if chunk.is_empty() => return Ok(()),
-            Send::Done { .. } => return Err(nuncio_http::LengthError::TooLong.into()),
+            Send::Done { .. } => return Err(LengthError::TooLong.into()),
             Send::Head => return Err(EncodeError::State),
         };
         if done {

@@ -124,8 +124,8 @@ impl<'b> Fields<'b> {
                     return Err(Error::DuplicateHost);
                 }
             }
-            HeaderId::ContentLength => self.framing.on_content_length(value)?,
-            HeaderId::TransferEncoding => self.framing.on_transfer_encoding(value)?,
+            HeaderId::ContentLength => self.framing.on_content_length(value),
+            HeaderId::TransferEncoding => self.framing.on_transfer_encoding(value),
             HeaderId::Connection => self.connection.on_value(value),
             HeaderId::Upgrade => {
                 self.upgrade = match (self.upgrade, Upgrade::parse(value)) {

@@ -5,40 +5,41 @@ use nuncio_http::{BodyLength, Version, validate};
 
 use crate::error::Error;
 
-/// The framing fields of one head as they are met.
+/// The framing fields of one head as they are met. A fault is kept until it is known whether they count at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Framing {
-    pub(crate) length: Option<u64>,
-    pub(crate) chunked: bool,
+    length: Option<Result<u64, Error>>,
+    coding: Option<Result<(), Error>>,
 }
 
 impl Framing {
-    pub(crate) fn on_content_length(&mut self, value: &[u8]) -> Result<(), Error> {
-        if self.length.is_some() {
-            return Err(Error::DuplicateContentLength);
-        }
-        self.length = Some(parse_content_length(value).ok_or(Error::BadContentLength)?);
-        Ok(())
+    pub(crate) fn on_content_length(&mut self, value: &[u8]) {
+        self.length = Some(match self.length {
+            None => parse_content_length(value).ok_or(Error::BadContentLength),
+            Some(_) => Err(Error::DuplicateContentLength),
+        });
     }
 
-    pub(crate) fn on_transfer_encoding(&mut self, value: &[u8]) -> Result<(), Error> {
-        if self.chunked {
-            return Err(Error::BadTransferEncoding);
-        }
-        parse_transfer_encoding(value)?;
-        self.chunked = true;
-        Ok(())
+    pub(crate) fn on_transfer_encoding(&mut self, value: &[u8]) {
+        self.coding = Some(match self.coding {
+            None => parse_transfer_encoding(value),
+            Some(_) => Err(Error::BadTransferEncoding),
+        });
+    }
+
+    pub(crate) fn has_coding(self) -> bool {
+        self.coding.is_some()
     }
 
     /// The declared length; `None`: nothing is declared.
     pub(crate) fn resolve(self, version: Version) -> Result<Option<BodyLength>, Error> {
-        match (self.chunked, self.length) {
+        match (self.coding, self.length) {
             // RFC 9112 section 6.1: framing of such a message is faulty, and a 1.0 recipient before us did not see it.
-            (true, _) if version == Version::Http10 => Err(Error::ChunkedInHttp10),
-            (true, Some(_)) => Err(Error::LengthAndChunked),
-            (true, None) => Ok(Some(BodyLength::Unknown)),
-            (false, Some(length)) => Ok(Some(BodyLength::Exact(length))),
-            (false, None) => Ok(None),
+            (Some(_), _) if version == Version::Http10 => Err(Error::ChunkedInHttp10),
+            (Some(_), Some(_)) => Err(Error::LengthAndChunked),
+            (Some(coding), None) => coding.map(|()| Some(BodyLength::Unknown)),
+            (None, Some(length)) => length.map(|length| Some(BodyLength::Exact(length))),
+            (None, None) => Ok(None),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::upgrade::Upgrade;
 pub(crate) struct Response {
     /// `body` is not set yet.
     pub(crate) head: ResponseHead,
-    /// By `Content-Length` or `Transfer-Encoding`; `None`: by neither.
+    /// By `Content-Length` or `Transfer-Encoding`; `None`: by neither. Faulty ones do not count everywhere.
     pub(crate) declared: Result<Option<BodyLength>, Error>,
     pub(crate) chunked: bool,
     pub(crate) keep_alive: bool,
@@ -66,7 +66,7 @@ fn build(tokens: &httparse::Response<'_, '_>, len: usize, limits: &Limits) -> Re
     Ok(Response {
         head,
         declared: fields.framing.resolve(version),
-        chunked: fields.framing.chunked,
+        chunked: fields.framing.has_coding(),
         keep_alive,
         upgrade,
     })

@@ -1,0 +1,41 @@
+//! Clusters: which hosts serve a name, and which of them takes the next request.
+//!
+//! [`Cluster`] and [`Host`] are shared by all workers: their counters are atomics, because limits hold over the whole
+//! process. [`ClusterView`] is a worker's own part: its balancer and its idle connections. Policy is sans-IO and
+//! takes what it needs as arguments, so that it is tested by seeded simulation.
+
+pub mod balance;
+mod breaker;
+mod host;
+mod view;
+
+use std::sync::Arc;
+
+pub use breaker::{Breaker, Permit, Resource};
+pub use host::Host;
+pub use view::ClusterView;
+
+use crate::config;
+use crate::stats::{ClusterStats, Registry, Scope};
+
+/// A cluster, shared by all workers.
+pub struct Cluster {
+    pub name: Arc<str>,
+    pub config: config::Cluster,
+    pub hosts: Vec<Arc<Host>>,
+    pub breaker: Breaker,
+    pub stats: Arc<Scope<ClusterStats>>,
+}
+
+impl Cluster {
+    pub fn new(name: &str, config: &config::Cluster, registry: &mut Registry, workers: usize) -> Cluster {
+        let hosts = config.endpoints.iter().map(|e| Arc::new(Host::new(e.address.clone(), e.weight))).collect();
+        Cluster {
+            name: name.into(),
+            config: config.clone(),
+            hosts,
+            breaker: Breaker::new(config.circuit_breaker),
+            stats: registry.scope::<ClusterStats>(&format!("cluster.{name}"), workers),
+        }
+    }
+}

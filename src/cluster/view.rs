@@ -1,0 +1,57 @@
+//! A worker's own part of a cluster: the balancer, the idle connections of each host, and the requests that wait for
+//! a connection. Nothing here is shared, so nothing here is locked.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::balance::Balancer;
+use super::{Cluster, Host};
+use crate::runtime::Rt;
+use crate::stats::{ClusterStats, Handle};
+use crate::upstream::pool::Pool;
+
+pub struct ClusterView {
+    pub shared: Arc<Cluster>,
+    pub stats: Handle<ClusterStats>,
+    pub pool: Pool,
+    balancer: RefCell<Balancer>,
+    rng: RefCell<fastrand::Rng>,
+    /// Removed from the configuration: connections are closed when their request ends.
+    retired: Cell<bool>,
+}
+
+impl ClusterView {
+    pub fn new(shared: Arc<Cluster>, rt: &Rt) -> Rc<ClusterView> {
+        let mut rng = fastrand::Rng::new();
+        let weights: Vec<u32> = shared.hosts.iter().map(|host| host.weight).collect();
+        Rc::new(ClusterView {
+            stats: shared.stats.worker(rt.worker_index()),
+            pool: Pool::new(shared.hosts.len()),
+            balancer: RefCell::new(Balancer::new(shared.config.load_balancing, &weights, &mut rng)),
+            rng: RefCell::new(rng),
+            retired: Cell::new(false),
+            shared,
+        })
+    }
+
+    /// The host for the next request, by its index.
+    pub fn pick(&self) -> Option<usize> {
+        let hosts = &self.shared.hosts;
+        self.balancer.borrow_mut().pick(&mut self.rng.borrow_mut(), |at| hosts[at].active_requests())
+    }
+
+    pub fn host(&self, index: usize) -> &Arc<Host> {
+        &self.shared.hosts[index]
+    }
+
+    /// The cluster is gone from the configuration: nothing is kept idle from now on.
+    pub fn retire(&self) {
+        self.retired.set(true);
+        self.pool.clear();
+    }
+
+    pub fn is_retired(&self) -> bool {
+        self.retired.get()
+    }
+}

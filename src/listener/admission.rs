@@ -1,0 +1,170 @@
+//! Which connections are taken, which are open, and how a drain reaches the idle ones.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll, Waker};
+
+/// How many connections may be open at once, over all workers.
+#[derive(Debug)]
+pub struct ConnectionLimit {
+    most: AtomicU64,
+    open: AtomicU64,
+}
+
+impl ConnectionLimit {
+    pub fn new(most: u64) -> ConnectionLimit {
+        ConnectionLimit { most: AtomicU64::new(most), open: AtomicU64::new(0) }
+    }
+
+    /// A reload may change the limit; what is open stays open.
+    pub fn set(&self, most: u64) {
+        self.most.store(most, Relaxed);
+    }
+
+    pub fn open(&self) -> u64 {
+        self.open.load(Relaxed)
+    }
+
+    fn try_acquire(&self) -> bool {
+        if self.open.fetch_add(1, Relaxed) < self.most.load(Relaxed) {
+            return true;
+        }
+        self.release();
+        false
+    }
+
+    fn release(&self) {
+        self.open.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The open connections of one listener on one worker.
+#[derive(Clone)]
+pub struct Connections(Rc<Shared>);
+
+struct Shared {
+    /// Of the listener, and of the process.
+    limits: [Arc<ConnectionLimit>; 2],
+    draining: Cell<bool>,
+    /// One waker for each idle connection; a free place has none.
+    idle: RefCell<Vec<Option<Waker>>>,
+    free: RefCell<Vec<u32>>,
+    open: Cell<usize>,
+    /// Who waits for the last one to close.
+    empty: RefCell<Option<Waker>>,
+}
+
+impl Connections {
+    pub fn new(listener: Arc<ConnectionLimit>, process: Arc<ConnectionLimit>) -> Connections {
+        Connections(Rc::new(Shared {
+            limits: [listener, process],
+            draining: Cell::new(false),
+            idle: RefCell::default(),
+            free: RefCell::default(),
+            open: Cell::new(0),
+            empty: RefCell::default(),
+        }))
+    }
+
+    /// Takes one more connection. The error is the limit that is reached: 0 the listener's, 1 the process's.
+    pub fn admit(&self) -> Result<Admission, usize> {
+        for (at, limit) in self.0.limits.iter().enumerate() {
+            if !limit.try_acquire() {
+                self.0.limits[..at].iter().for_each(|taken| taken.release());
+                return Err(at);
+            }
+        }
+        let place = self.0.free.borrow_mut().pop().unwrap_or_else(|| {
+            let mut idle = self.0.idle.borrow_mut();
+            idle.push(None);
+            // Far fewer connections than 2^32: each has a file descriptor.
+            (idle.len() - 1) as u32
+        });
+        self.0.open.set(self.0.open.get() + 1);
+        Ok(Admission { connections: self.clone(), place })
+    }
+
+    pub fn open(&self) -> usize {
+        self.0.open.get()
+    }
+
+    /// From now on idle connections close, and busy ones with their response.
+    pub fn drain(&self) {
+        self.0.draining.set(true);
+        let wakers: Vec<Waker> = self.0.idle.borrow_mut().iter_mut().filter_map(Option::take).collect();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.get()
+    }
+
+    /// Ready once no connection is open.
+    pub fn poll_empty(&self, task: &mut Context<'_>) -> Poll<()> {
+        if self.open() == 0 {
+            return Poll::Ready(());
+        }
+        *self.0.empty.borrow_mut() = Some(task.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// One open connection.
+pub struct Admission {
+    connections: Connections,
+    place: u32,
+}
+
+impl Admission {
+    /// For an idle connection: ready when it is to close.
+    pub fn poll_drain(&self, task: &mut Context<'_>) -> Poll<()> {
+        if self.connections.is_draining() {
+            return Poll::Ready(());
+        }
+        let mut idle = self.connections.0.idle.borrow_mut();
+        match &mut idle[self.place as usize] {
+            Some(waker) if waker.will_wake(task.waker()) => {}
+            place => *place = Some(task.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let shared = &self.connections.0;
+        let waker = shared.idle.borrow_mut()[self.place as usize].take();
+        drop(waker);
+        shared.free.borrow_mut().push(self.place);
+        shared.limits.iter().for_each(|limit| limit.release());
+        shared.open.set(shared.open.get() - 1);
+        if shared.open.get() == 0
+            && let Some(waker) = shared.empty.borrow_mut().take()
+        {
+            waker.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_limits_hold_and_are_given_back() {
+        let (listener, process) = (Arc::new(ConnectionLimit::new(2)), Arc::new(ConnectionLimit::new(3)));
+        let first = Connections::new(listener, process.clone());
+        let second = Connections::new(Arc::new(ConnectionLimit::new(9)), process.clone());
+        let one = first.admit().ok().unwrap();
+        let _two = first.admit().ok().unwrap();
+        assert_eq!(first.admit().err(), Some(0), "the listener's limit");
+        let _three = second.admit().ok().unwrap();
+        assert_eq!(second.admit().err(), Some(1), "the process's limit");
+        assert_eq!(process.open(), 3, "a refusal takes nothing");
+        drop(one);
+        assert!(second.admit().is_ok());
+        assert_eq!((first.open(), second.open()), (1, 1));
+    }
+}

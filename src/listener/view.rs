@@ -1,0 +1,69 @@
+//! A worker's view of a listener: everything its streams need, made once for each configuration. A reload makes a
+//! new view and puts it into the slot; streams in flight keep the one they began with.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::Connections;
+use crate::access_log::AccessLogger;
+use crate::cluster::ClusterView;
+use crate::config;
+use crate::filter::FilterFactory;
+use crate::route::{Route, RouteTable};
+use crate::server::Worker;
+use crate::stats::{Handle, HttpStats, ListenerStats};
+use crate::stream::edits::HeaderEditor;
+
+pub struct ListenerView {
+    pub worker: Rc<Worker>,
+    pub http: Arc<config::Http>,
+    pub limits: Arc<nuncio_h1::Limits>,
+    pub upstream_limits: Arc<nuncio_h1::Limits>,
+    pub routes: Arc<RouteTable>,
+    /// By the route's index.
+    pub extras: Arc<[RouteExtras]>,
+    pub filters: Arc<[Arc<dyn FilterFactory>]>,
+    /// By the slot that routes name.
+    pub clusters: Rc<[Rc<ClusterView>]>,
+    pub stats: Handle<HttpStats>,
+    pub listener_stats: Handle<ListenerStats>,
+    pub access_logs: Rc<[AccessLogger]>,
+}
+
+/// What a route brings besides its match and action.
+#[derive(Default)]
+pub struct RouteExtras {
+    pub request: HeaderEditor,
+    pub response: HeaderEditor,
+    /// In place of the listener's filters, where the route changes one.
+    pub chain: Option<Arc<[Arc<dyn FilterFactory>]>>,
+}
+
+impl ListenerView {
+    pub fn extras(&self, route: &Route) -> &RouteExtras {
+        &self.extras[route.index]
+    }
+}
+
+/// The place of a listener on a worker: connections hold it, and find the newest view in it.
+pub struct ListenerSlot {
+    pub worker: Rc<Worker>,
+    pub name: Arc<str>,
+    pub connections: Connections,
+    view: RefCell<Rc<ListenerView>>,
+}
+
+impl ListenerSlot {
+    pub fn new(worker: Rc<Worker>, name: Arc<str>, connections: Connections, view: Rc<ListenerView>) -> ListenerSlot {
+        ListenerSlot { worker, name, connections, view: RefCell::new(view) }
+    }
+
+    pub fn view(&self) -> Rc<ListenerView> {
+        self.view.borrow().clone()
+    }
+
+    pub fn set_view(&self, view: Rc<ListenerView>) {
+        *self.view.borrow_mut() = view;
+    }
+}

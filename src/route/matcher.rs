@@ -1,0 +1,177 @@
+//! Compiled string matchers, for headers and query parameters, and the regexes of routes (row T-8 of the threat
+//! list): linear time, at most 1 MiB a program.
+
+use std::borrow::Cow;
+
+use nuncio_http::{HeaderId, HeaderName, Name, RequestHead};
+use regex_lite::{Regex, RegexBuilder};
+
+use super::path::escape_value;
+use crate::config;
+
+/// Largest compiled program, in bytes.
+const REGEX_SIZE_LIMIT: usize = 1 << 20;
+
+/// A compiled [`config::Matcher`].
+///
+/// Values are bytes; a regex works on text, so a value that is not UTF-8 matches no regex (and the inversion of
+/// every one). An absent value matches only `"present": false` and inversions.
+#[derive(Debug, Clone)]
+pub struct Matcher {
+    pattern: Pattern,
+    ignore_case: bool,
+    invert: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Pattern {
+    Exact(Box<[u8]>),
+    Prefix(Box<[u8]>),
+    Suffix(Box<[u8]>),
+    Contains(Box<[u8]>),
+    Regex(Regex),
+    Present(bool),
+    Range(i64, i64),
+}
+
+impl Matcher {
+    pub fn new(matcher: &config::Matcher) -> Result<Matcher, regex_lite::Error> {
+        let bytes = |text: &String| text.as_bytes().into();
+        let pattern = match &matcher.pattern {
+            config::Pattern::Exact(text) => Pattern::Exact(bytes(text)),
+            config::Pattern::Prefix(text) => Pattern::Prefix(bytes(text)),
+            config::Pattern::Suffix(text) => Pattern::Suffix(bytes(text)),
+            config::Pattern::Contains(text) => Pattern::Contains(bytes(text)),
+            config::Pattern::Regex(text) => Pattern::Regex(full_match_regex(text, matcher.ignore_case)?),
+            config::Pattern::Present(present) => Pattern::Present(*present),
+            config::Pattern::Range(start, end) => Pattern::Range(*start, *end),
+        };
+        Ok(Matcher { pattern, ignore_case: matcher.ignore_case, invert: matcher.invert })
+    }
+
+    pub fn matches(&self, value: Option<&[u8]>) -> bool {
+        let found = match (&self.pattern, value) {
+            (Pattern::Present(present), value) => value.is_some() == *present,
+            (_, None) => false,
+            (_, Some(value)) => self.pattern_matches(value),
+        };
+        found != self.invert
+    }
+
+    fn pattern_matches(&self, value: &[u8]) -> bool {
+        let same = |a: &[u8], b: &[u8]| if self.ignore_case { a.eq_ignore_ascii_case(b) } else { a == b };
+        match &self.pattern {
+            Pattern::Exact(text) => same(value, text),
+            Pattern::Prefix(text) => value.get(..text.len()).is_some_and(|start| same(start, text)),
+            Pattern::Suffix(text) => {
+                value.len().checked_sub(text.len()).is_some_and(|start| same(&value[start..], text))
+            }
+            Pattern::Contains(text) => text.is_empty() || value.windows(text.len()).any(|part| same(part, text)),
+            Pattern::Regex(regex) => std::str::from_utf8(value).is_ok_and(|value| regex.is_match(value)),
+            Pattern::Present(present) => *present,
+            Pattern::Range(start, end) => decimal(value).is_some_and(|number| (*start..*end).contains(&number)),
+        }
+    }
+
+    fn needs_value(&self) -> bool {
+        !matches!(self.pattern, Pattern::Present(_))
+    }
+}
+
+/// A matcher on one header. It sees the joined value of all fields of that name (row T-7); `host` is the authority.
+#[derive(Debug, Clone)]
+pub struct HeaderMatcher {
+    pub name: HeaderName,
+    matcher: Matcher,
+}
+
+impl HeaderMatcher {
+    pub fn new(name: &HeaderName, matcher: &config::Matcher) -> Result<HeaderMatcher, regex_lite::Error> {
+        Ok(HeaderMatcher { name: name.clone(), matcher: Matcher::new(matcher)? })
+    }
+
+    pub fn matches(&self, head: &RequestHead) -> bool {
+        if self.name.id() == HeaderId::Host {
+            return self.matcher.matches(Some(head.authority()).filter(|authority| !authority.is_empty()));
+        }
+        if !self.matcher.needs_value() {
+            return self.matcher.matches(head.headers.get_all(&self.name).next());
+        }
+        self.matcher.matches(head.headers.joined(&self.name).as_deref())
+    }
+}
+
+/// A matcher on one query parameter, by the first that has this name. Names and values are compared with their
+/// percent-encoding decoded, as the application behind will read them: `?r%6fle=%61dmin` is `?role=admin`. A `+` stays.
+#[derive(Debug, Clone)]
+pub struct QueryMatcher {
+    pub name: Box<[u8]>,
+    matcher: Matcher,
+}
+
+impl QueryMatcher {
+    pub fn new(name: &str, matcher: &config::Matcher) -> Result<QueryMatcher, regex_lite::Error> {
+        Ok(QueryMatcher { name: name.as_bytes().into(), matcher: Matcher::new(matcher)? })
+    }
+
+    pub fn matches(&self, head: &RequestHead) -> bool {
+        let value = head.query().and_then(|query| first_parameter(query, &self.name));
+        self.matcher.matches(value.as_deref())
+    }
+}
+
+/// The value of the first parameter of this name, decoded; empty for a name without `=`.
+fn first_parameter<'q>(query: &'q [u8], name: &[u8]) -> Option<Cow<'q, [u8]>> {
+    query.split(|&byte| byte == b'&').find_map(|parameter| {
+        let end = parameter.iter().position(|&byte| byte == b'=');
+        let (key, value) = match end {
+            Some(end) => (&parameter[..end], &parameter[end + 1..]),
+            None => (parameter, &b""[..]),
+        };
+        // A key is at least as long as its decoded form.
+        let same = key == name || (key.len() > name.len() && *percent_decode(key) == *name);
+        (same && !parameter.is_empty()).then(|| percent_decode(value))
+    })
+}
+
+/// A `%` without two hex digits stands for itself.
+fn percent_decode(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.contains(&b'%') {
+        return Cow::Borrowed(text);
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, tail)) = rest.split_first() {
+        let escape = match (byte, tail) {
+            (b'%', [high, low, tail @ ..]) => escape_value(*high, *low).map(|value| (value, tail)),
+            _ => None,
+        };
+        let (byte, tail) = escape.unwrap_or((byte, tail));
+        decoded.push(byte);
+        rest = tail;
+    }
+    Cow::Owned(decoded)
+}
+
+/// A regex that matches a whole text.
+pub fn full_match_regex(pattern: &str, ignore_case: bool) -> Result<Regex, regex_lite::Error> {
+    // By itself first: `a)|(b` is no regex, only its wrapped form is.
+    regex(pattern, ignore_case)?;
+    regex(&format!(r"\A(?:{pattern})\z"), ignore_case)
+}
+
+/// A regex that matches anywhere in a text.
+pub fn regex(pattern: &str, ignore_case: bool) -> Result<Regex, regex_lite::Error> {
+    RegexBuilder::new(pattern).case_insensitive(ignore_case).size_limit(REGEX_SIZE_LIMIT).build()
+}
+
+/// A decimal integer with an optional minus sign and nothing else.
+fn decimal(value: &[u8]) -> Option<i64> {
+    if value.first() == Some(&b'+') {
+        return None;
+    }
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests;

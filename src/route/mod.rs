@@ -1,0 +1,27 @@
+//! Where a request goes, and as what: the canonical path, the route table, rewrites, redirects, and the fields a
+//! proxy adds. No I/O; every input is an argument.
+
+mod action;
+mod forwarded;
+mod host;
+mod index;
+mod matcher;
+mod path;
+mod predicate;
+mod redirect;
+mod request_id;
+mod rewrite;
+mod table;
+#[cfg(test)]
+mod testing;
+
+pub use action::{Action, ClusterRef, Respond, WeightedClusters};
+pub use forwarded::{Forwarded, IpText, apply as apply_forwarded};
+pub use host::normalise_host;
+pub use matcher::{HeaderMatcher, Matcher, QueryMatcher, full_match_regex, regex};
+pub use path::{Canonical, PathOptions, canonicalise};
+pub use predicate::{PathPredicate, Predicate, Subject};
+pub use redirect::Redirect;
+pub use request_id::{apply as apply_request_id, uuid_v4};
+pub use rewrite::Rewrite;
+pub use table::{BuildError, Route, RouteTable};

@@ -1,0 +1,253 @@
+//! Sending the request to a host: which one, over which connection, and again when a kept connection turns out dead.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use super::ends::Outcome;
+use super::run::Stream;
+use crate::cluster::{ClusterView, Host, Permit, Resource};
+use crate::error::{Error, Kind, Phase, Side};
+use crate::filter::{Chunk, Part};
+use crate::route::{Action, Route};
+use crate::upstream::acquire::Acquire;
+use crate::upstream::h1::Exchange;
+
+/// Most bytes of a request body kept to send them again.
+const REPLAY_LIMIT: usize = 64 * 1024;
+
+/// The upstream's end of a stream.
+pub(super) enum Attempt {
+    None,
+    Acquiring(Box<Sending>, Acquire),
+    Open(Box<Sending>, Exchange),
+}
+
+/// What all attempts of a stream share.
+pub(super) struct Sending {
+    view: Rc<ClusterView>,
+    host: Arc<Host>,
+    /// The request counts against its cluster until the stream ends.
+    _permit: Permit,
+    retried: bool,
+    replay: Replay,
+}
+
+/// The parts of the request that went to the upstream so far.
+enum Replay {
+    Kept { parts: Vec<Part>, bytes: usize },
+    /// Too much, or it cannot be needed any more.
+    Gone,
+}
+
+impl Attempt {
+    /// When the connect has to be done.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Attempt::Acquiring(_, acquire) => acquire.deadline(),
+            _ => None,
+        }
+    }
+
+    /// The upstream can take more of the request.
+    pub(super) fn takes_more(&self, watermark: usize) -> bool {
+        matches!(self, Attempt::Open(_, exchange) if exchange.pending() < watermark)
+    }
+
+    /// Bytes wait for the upstream's socket.
+    pub(super) fn has_output(&self) -> bool {
+        matches!(self, Attempt::Open(_, exchange) if exchange.pending() > 0)
+    }
+}
+
+impl Stream {
+    /// Picks the cluster and the first host.
+    pub(super) fn first_attempt(&mut self, route: &Route) -> Result<(), Error> {
+        let cluster = match &route.action {
+            Action::Cluster(cluster) => cluster,
+            Action::Clusters(clusters) => clusters.pick(fastrand::u64(..)),
+            Action::Redirect(_) | Action::Respond(_) => return Err(Error::local(Kind::NoRoute)),
+        };
+        let view = self.listener.clusters[cluster.slot].clone();
+        self.info.cluster = Some(view.shared.name.clone());
+        let Some(permit) = Permit::try_new(&view.shared, Resource::Requests) else {
+            view.stats.upstream_rq_pending_overflow.inc();
+            return Err(Error::local(Kind::Overflow));
+        };
+        let Some(host) = view.pick() else {
+            view.stats.upstream_cx_none_healthy.inc();
+            return Err(Error::local(Kind::NoHealthyHost));
+        };
+        view.stats.upstream_rq_active.inc();
+        let sending = Sending {
+            host: view.host(host).clone(),
+            _permit: permit,
+            retried: false,
+            replay: Replay::Kept { parts: Vec::new(), bytes: 0 },
+            view: view.clone(),
+        };
+        sending.host.request_started();
+        self.acquire(Box::new(sending), host, false);
+        Ok(())
+    }
+
+    fn acquire(&mut self, sending: Box<Sending>, host: usize, fresh: bool) {
+        let acquire = Acquire::new(sending.view.clone(), host, fresh);
+        self.info.host = Some(sending.host.clone());
+        self.attempt = Attempt::Acquiring(sending, acquire);
+    }
+
+    /// Waits for the connection and sends the head on it.
+    pub(super) fn poll_attempt(&mut self, task: &mut Context<'_>) -> Result<(), Error> {
+        let Attempt::Acquiring(_, acquire) = &mut self.attempt else { return Ok(()) };
+        let Poll::Ready(connection) = acquire.poll(task, &self.rt) else { return Ok(()) };
+        let connection = connection?;
+        self.moved = true;
+        let Attempt::Acquiring(sending, _) = std::mem::replace(&mut self.attempt, Attempt::None) else { return Ok(()) };
+
+        let mut exchange = Exchange::new(connection, &self.listener.upstream_limits, &self.listener.worker.buffers);
+        let now = self.rt.now();
+        self.info.attempts += 1;
+        self.info.times.upstream_ready = Some(now);
+        self.info.times.upstream_request_start = Some(now);
+        self.info.upstream_local = Some(exchange.local_addr());
+        sending.view.stats.upstream_rq_total.inc();
+        sending.host.stats.rq_total.inc();
+        let sent = self.send_request(&mut exchange, &sending.replay);
+        self.attempt = Attempt::Open(sending, exchange);
+        sent
+    }
+
+    fn send_request(&self, exchange: &mut Exchange, replay: &Replay) -> Result<(), Error> {
+        let Some(head) = &self.info.request else { return Err(Error::local(Kind::Local("no_request"))) };
+        exchange.send_head(head, self.request.upgrade)?;
+        if let Replay::Kept { parts, .. } = replay {
+            for part in parts {
+                exchange.send_part(copy(part))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a part of the request, and keeps it as long as it may have to be sent again.
+    pub(super) fn forward(&mut self, part: Part) -> Result<(), Error> {
+        let Attempt::Open(sending, exchange) = &mut self.attempt else {
+            return Err(Error::local(Kind::Local("no_upstream")));
+        };
+        sending.replay.keep(&part, exchange.is_reused());
+        if part.is_end() {
+            self.info.times.upstream_request_end = Some(self.rt.now());
+        }
+        exchange.send_part(part)
+    }
+
+    pub(super) fn flush_upstream(&mut self, task: &mut Context<'_>) {
+        let Attempt::Open(_, exchange) = &mut self.attempt else { return };
+        let before = exchange.pending();
+        let flushed = exchange.poll_flush(task).is_ready();
+        self.moved |= exchange.pending() < before || flushed && before > 0;
+    }
+
+    /// The upstream answers: nothing is sent again from now on.
+    pub(super) fn on_response_started(&mut self) {
+        if let Attempt::Open(sending, _) = &mut self.attempt {
+            sending.replay = Replay::Gone;
+        }
+    }
+
+    /// Sends the request once more, on a new connection, when a kept one was closed by the host before any byte of a
+    /// response came (RFC 9112 section 9.3.1): if nothing of the request had left, or it may be sent twice and all of it
+    /// is still here.
+    pub(super) fn retry(&mut self, error: Error) -> bool {
+        let lost = error.side == Side::Upstream && error.kind == Kind::Closed && error.phase == Phase::Request;
+        let Attempt::Open(sending, exchange) = &self.attempt else { return false };
+        let idempotent = self.info.request.as_ref().is_some_and(|head| head.method.is_idempotent());
+        let may = exchange.is_unsent() || idempotent && self.request.upgrade.is_none();
+        let kept = matches!(sending.replay, Replay::Kept { .. });
+        if !(lost && may && kept && exchange.is_reused() && !sending.retried) {
+            return false;
+        }
+        let Attempt::Open(mut sending, exchange) = std::mem::replace(&mut self.attempt, Attempt::None) else {
+            return false;
+        };
+        let host = exchange.host();
+        drop(exchange);
+        sending.retried = true;
+        sending.view.stats.upstream_rq_retry.inc();
+        self.acquire(sending, host, true);
+        true
+    }
+
+    pub(super) fn attempt_view(&self) -> Option<Rc<ClusterView>> {
+        match &self.attempt {
+            Attempt::None => None,
+            Attempt::Acquiring(sending, _) | Attempt::Open(sending, _) => Some(sending.view.clone()),
+        }
+    }
+
+    /// Gives up the upstream: a local reply takes over.
+    pub(super) fn drop_attempt(&mut self) {
+        let attempt = std::mem::replace(&mut self.attempt, Attempt::None);
+        if let Attempt::Open(sending, exchange) = attempt {
+            sending.host.stats.rq_error.inc();
+            exchange.abandon();
+        }
+    }
+
+    /// The stream is over.
+    pub(super) fn end_attempt(&mut self, outcome: Outcome, now: Instant) {
+        let Attempt::Open(sending, exchange) = std::mem::replace(&mut self.attempt, Attempt::None) else { return };
+        let stats = &sending.view.stats;
+        match &self.info.response {
+            Some(head) if self.response.is_from_upstream() => {
+                stats.upstream_rq_completed.inc();
+                stats.response(head.status);
+                let host = &sending.host.stats;
+                if head.status >= 500 { host.rq_error.inc() } else { host.rq_success.inc() }
+                if sending.retried {
+                    stats.upstream_rq_retry_success.inc();
+                }
+                if let Some(start) = self.info.times.upstream_request_start {
+                    stats.upstream_rq_time.record(now.saturating_duration_since(start));
+                }
+            }
+            _ => stats.upstream_rq_cancelled.inc(),
+        }
+        if outcome == Outcome::Complete {
+            exchange.finish(now);
+        } else {
+            stats.upstream_rq_tx_reset.inc();
+            exchange.abandon();
+        }
+    }
+}
+
+impl Replay {
+    fn keep(&mut self, part: &Part, useful: bool) {
+        let Replay::Kept { parts, bytes } = self else { return };
+        if let Part::Data { chunk, .. } = part {
+            *bytes += chunk.len();
+        }
+        if useful && *bytes <= REPLAY_LIMIT {
+            parts.push(copy(part));
+        } else {
+            *self = Replay::Gone;
+        }
+    }
+}
+
+/// The same part again; chunks are shared, not copied.
+fn copy(part: &Part) -> Part {
+    match part {
+        Part::Data { chunk, end } => Part::Data { chunk: Chunk::clone(chunk), end: *end },
+        Part::Trailers(trailers) => Part::Trailers(trailers.clone()),
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.host.request_ended();
+        self.view.stats.upstream_rq_active.dec();
+    }
+}

@@ -1,0 +1,131 @@
+//! What the proxy does to heads on their way: canonical path, forwarding fields, edits of the route, `server`, `via`.
+
+use std::sync::Arc;
+
+use nuncio_http::{HeaderId, HeaderList, Method, Scheme};
+
+use super::ends::Downstream;
+use super::run::Stream;
+use crate::config::ServerHeader;
+use crate::error::{Error, ResponseFlags};
+use crate::filter::LocalReply;
+use crate::route::{self, Canonical, PathOptions, Route};
+
+impl Stream {
+    /// Makes the path canonical, settles who the client is, and names the request.
+    pub(super) fn prepare_request(&mut self) -> Result<(), Box<LocalReply>> {
+        let http = self.listener.http.clone();
+        let Some(head) = &mut self.info.request else { return Ok(()) };
+        if head.method != Method::Connect {
+            let options = PathOptions::from(&*http);
+            match route::canonicalise(head.target(), options) {
+                Canonical::Target(std::borrow::Cow::Borrowed(_)) => {}
+                Canonical::Target(std::borrow::Cow::Owned(target)) => head.set_target(&target),
+                Canonical::Redirect(location) => return Err(redirect_to_canonical(&location)),
+                Canonical::Reject(detail) => {
+                    self.listener.stats.downstream_rq_failed_path_normalization.inc();
+                    return Err(Box::new(
+                        LocalReply::text(400, "invalid path\n", detail)
+                            .with_flag(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR),
+                    ));
+                }
+            }
+        }
+        let peer = self.info.connection.remote.ip();
+        let forwarded = route::apply_forwarded(head, peer, Scheme::Http, &http);
+        self.info.client = forwarded.client;
+        route::apply_request_id(head, forwarded.trusted, &http);
+        if let Some(via) = &http.via {
+            push_via(&mut head.headers, via);
+        }
+        Ok(())
+    }
+
+    pub(super) fn find_route(&mut self) {
+        let Some(head) = &self.info.request else { return };
+        self.route = self.listener.routes.find(head).cloned();
+        if let Some(route) = &self.route {
+            if !route.name.is_empty() {
+                self.info.route = Some(route.name.clone());
+            }
+            if let Some(idle) = route.idle_timeout {
+                self.timeouts.set_idle(idle, self.rt.now());
+            }
+        }
+    }
+
+    /// The route's rewrite and edits, once, before the first attempt.
+    pub(super) fn edit_request(&mut self, route: &Arc<Route>) -> Result<(), Error> {
+        let listener = self.listener.clone();
+        let Some(mut head) = self.info.request.take() else { return Ok(()) };
+        let rewritten = match &route.rewrite {
+            Some(rewrite) => {
+                let matched = route.matched_len(&head);
+                rewrite.apply(&mut head, matched)
+            }
+            None => Ok(()),
+        };
+        self.info.request = Some(head);
+        let editor = &listener.extras(route).request;
+        let rendered = editor.render(&self.info);
+        if let Some(head) = &mut self.info.request {
+            editor.apply(&mut head.headers, &rendered);
+        }
+        rewritten.map_err(|detail| Error::bad_request(400, detail))
+    }
+
+    /// The route's edits of an upstream's response.
+    pub(super) fn edit_response(&mut self) {
+        let listener = self.listener.clone();
+        let Some(route) = &self.route else { return };
+        let editor = &listener.extras(route).response;
+        let rendered = editor.render(&self.info);
+        if let Some(head) = &mut self.info.response {
+            editor.apply(&mut head.headers, &rendered);
+        }
+    }
+
+    /// What every response gets last, after all filters.
+    pub(super) fn finish_response_head(&mut self, down: &mut dyn Downstream) {
+        let http = self.listener.http.clone();
+        let request_id = http.always_set_request_id_in_response;
+        let id = match &self.info.request {
+            Some(request) if request_id => request.headers.get(HeaderId::XRequestId).map(<[u8]>::to_vec),
+            _ => None,
+        };
+        let Some(head) = &mut self.info.response else { return };
+        let headers = &mut head.headers;
+        match http.server_header {
+            ServerHeader::Overwrite => headers.set(HeaderId::Server, http.server_name.as_bytes()),
+            ServerHeader::AppendIfAbsent if !headers.contains(HeaderId::Server) => {
+                headers.push(HeaderId::Server, http.server_name.as_bytes());
+            }
+            ServerHeader::AppendIfAbsent | ServerHeader::PassThrough => {}
+        }
+        // RFC 9110 section 6.6.1: a response without a date gets one from whoever has a clock.
+        if !headers.contains(HeaderId::Date) {
+            headers.push(HeaderId::Date, &self.rt.http_date());
+        }
+        if let Some(via) = &http.via {
+            push_via(headers, via);
+        }
+        if let Some(id) = id {
+            headers.set(HeaderId::XRequestId, &id);
+        }
+        if self.listener.worker.is_draining() {
+            self.listener.stats.downstream_cx_drain_close.inc();
+            down.close_after_response();
+        }
+    }
+}
+
+/// RFC 9110 section 7.6.3.
+fn push_via(headers: &mut HeaderList, name: &str) {
+    headers.push(HeaderId::Via, format!("1.1 {name}").as_bytes());
+}
+
+fn redirect_to_canonical(location: &[u8]) -> Box<LocalReply> {
+    let mut reply = LocalReply::text(307, "", "path_normalization_redirect");
+    reply.headers.push(HeaderId::Location, location);
+    Box::new(reply)
+}

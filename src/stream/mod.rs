@@ -1,0 +1,18 @@
+//! One request and its response, from route to log line. `run` is the whole story; the files beside it hold one
+//! step each.
+
+pub mod buffers;
+mod attempt;
+pub mod flush;
+pub mod info;
+pub mod edits;
+mod ends;
+mod head;
+mod reply;
+mod request;
+mod response;
+mod run;
+mod timeouts;
+
+pub use ends::{Downstream, Outcome};
+pub use run::Stream;

@@ -1,0 +1,220 @@
+//! The request's way: from the client through the filters to the upstream.
+
+use std::task::{Context, Poll};
+
+use nuncio_h1::Upgrade;
+use nuncio_http::Method;
+
+use super::ends::Downstream;
+use super::info::StreamInfo;
+use super::run::Stream;
+use crate::config;
+use crate::error::{Error, Kind};
+use crate::filter::{Chain, Chunk, Dir, LocalReply, Offer, Part};
+use crate::route::Action;
+
+/// Bytes that may wait for the upstream's socket before more of the request is pulled.
+const WATERMARK: usize = 32 * 1024;
+
+/// How far the request is.
+#[derive(Debug)]
+pub(super) struct RequestLane {
+    /// The message ends with its head.
+    bodyless: bool,
+    /// The head passed all filters: there is an action, and parts flow to it.
+    head_passed: bool,
+    /// The last part came from the client.
+    received: bool,
+    /// The last part went to the upstream.
+    forwarded: bool,
+    /// The answer does not depend on the rest of the request.
+    ignored: bool,
+    tunnel: bool,
+    /// The protocol switch that the client asks for, while a route allows it.
+    pub(super) upgrade: Option<Upgrade>,
+}
+
+impl RequestLane {
+    pub(super) fn new(info: &StreamInfo, upgrade: Option<Upgrade>) -> RequestLane {
+        let bodyless = info.request.as_ref().is_none_or(|head| head.body.is_empty());
+        RequestLane {
+            bodyless,
+            head_passed: false,
+            received: bodyless,
+            forwarded: false,
+            ignored: false,
+            tunnel: false,
+            upgrade,
+        }
+    }
+
+    pub(super) fn is_received(&self) -> bool {
+        self.received
+    }
+
+    pub(super) fn is_forwarded(&self) -> bool {
+        self.forwarded
+    }
+
+    pub(super) fn is_tunnel(&self) -> bool {
+        self.tunnel
+    }
+
+    /// A local reply takes over.
+    pub(super) fn ignore(&mut self) {
+        self.ignored = true;
+    }
+
+    /// The connection became a tunnel: the client's bytes flow again, until it closes.
+    pub(super) fn open_tunnel(&mut self) {
+        self.tunnel = true;
+        self.received = false;
+        self.forwarded = false;
+    }
+}
+
+impl Stream {
+    /// Whether the client may switch protocols on this route. A protocol that no route can allow is not offered to the
+    /// upstream, and the request goes on without it (RFC 9110 section 7.8).
+    pub(super) fn check_upgrade(&mut self) -> Result<(), Box<LocalReply>> {
+        let Some(Upgrade::Websocket) = self.request.upgrade else {
+            self.request.upgrade = None;
+            return Ok(());
+        };
+        let Some(route) = &self.route else { return Ok(()) };
+        if route.upgrades.contains(&config::Upgrade::Websocket) {
+            self.listener.stats.downstream_cx_upgrades_total.inc();
+            return Ok(());
+        }
+        self.listener.stats.downstream_rq_ws_on_non_ws_route.inc();
+        Err(Box::new(LocalReply::text(403, "upgrade not allowed\n", "upgrade_failed")))
+    }
+
+    pub(super) fn new_chain(&mut self) {
+        let route = self.route.as_ref().and_then(|route| self.listener.extras(route).chain.clone());
+        let factories = route.unwrap_or_else(|| self.listener.filters.clone());
+        if !factories.is_empty() {
+            self.chain = Chain::new(&factories, &Stream::cx(&self.rt, &mut self.info));
+        }
+    }
+
+    pub(super) fn offer_request_head(&mut self, down: &mut dyn Downstream) -> Result<(), Error> {
+        if self.request.received {
+            self.on_request_received();
+        }
+        let mut cx = Stream::cx(&self.rt, &mut self.info);
+        match self.chain.offer_head(Dir::Request, &mut cx) {
+            Some(offer) => self.on_request_offer(offer, down),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn poll_request(&mut self, task: &mut Context<'_>, down: &mut dyn Downstream) -> Result<(), Error> {
+        while !self.request.ignored && !self.request.forwarded {
+            if self.request.head_passed && !self.attempt.takes_more(WATERMARK) {
+                // It is not the client who is slow.
+                self.timeouts.on_body_paused(self.rt.now());
+                return Ok(());
+            }
+            let mut cx = Stream::cx(&self.rt, &mut self.info);
+            let offer = match self.chain.poll(Dir::Request, task, &mut cx) {
+                Some(offer) => offer,
+                None if self.chain.is_waiting(Dir::Request) => {
+                    self.timeouts.on_body_paused(self.rt.now());
+                    return Ok(());
+                }
+                None => {
+                    let Some(part) = self.pull_request(task, down)? else { return Ok(()) };
+                    let mut cx = Stream::cx(&self.rt, &mut self.info);
+                    match self.chain.offer(Dir::Request, part, &mut cx) {
+                        Some(offer) => offer,
+                        None => continue,
+                    }
+                }
+            };
+            self.moved = true;
+            self.on_request_offer(offer, down)?;
+        }
+        Ok(())
+    }
+
+    fn pull_request(&mut self, task: &mut Context<'_>, down: &mut dyn Downstream) -> Result<Option<Part>, Error> {
+        if self.request.received {
+            // A filter holds the head of a message without a body: the end is all there is to bring.
+            let held = self.request.bodyless && !self.request.head_passed;
+            return Ok(held.then(|| Part::Data { chunk: Chunk::default(), end: true }));
+        }
+        down.send_continue();
+        let Poll::Ready(part) = down.poll_recv(task)? else {
+            self.timeouts.on_body_wanted(self.rt.now());
+            return Ok(None);
+        };
+        self.moved = true;
+        self.timeouts.on_body_paused(self.rt.now());
+        if let Part::Data { chunk, .. } = &part {
+            self.info.bytes_received += chunk.len() as u64;
+        }
+        if part.is_end() {
+            self.request.received = true;
+            self.on_request_received();
+        }
+        Ok(Some(part))
+    }
+
+    fn on_request_received(&mut self) {
+        let now = self.rt.now();
+        self.info.times.request_end = Some(now);
+        if !self.request.tunnel {
+            let timeout = self.route.as_ref().and_then(|route| route.timeout);
+            self.timeouts.on_request_end(timeout, now);
+        }
+    }
+
+    fn on_request_offer(&mut self, offer: Offer, down: &mut dyn Downstream) -> Result<(), Error> {
+        match offer {
+            Offer::Head => {
+                self.request.head_passed = true;
+                self.act(down)
+            }
+            Offer::Part(part) => {
+                self.request.forwarded = part.is_end();
+                self.forward(part)
+            }
+            Offer::More => Ok(()),
+            Offer::Respond(reply) => {
+                self.reply(*reply, down);
+                Ok(())
+            }
+            Offer::Reset(reason) => Err(Error::local(Kind::Local(reason))),
+        }
+    }
+
+    /// The end of the chain: the route's action.
+    fn act(&mut self, down: &mut dyn Downstream) -> Result<(), Error> {
+        let Some(route) = self.route.clone() else {
+            let connect = self.info.request.as_ref().is_some_and(|head| head.method == Method::Connect);
+            if connect {
+                self.reply(super::reply::connect_refused(), down);
+                return Ok(());
+            }
+            return Err(Error::local(Kind::NoRoute));
+        };
+        match &route.action {
+            Action::Redirect(redirect) => {
+                self.listener.stats.rq_redirect.inc();
+                self.redirect(redirect, down)
+            }
+            Action::Respond(respond) => {
+                self.listener.stats.rq_direct_response.inc();
+                self.respond(respond, down);
+                Ok(())
+            }
+            Action::Cluster(_) | Action::Clusters(_) => {
+                // Whatever the filters still bring of a message without a body is empty.
+                self.request.forwarded = self.request.bodyless;
+                self.edit_request(&route)?;
+                self.first_attempt(&route)
+            }
+        }
+    }
+}

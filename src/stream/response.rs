@@ -1,0 +1,220 @@
+//! The response's way: from the upstream, or from the proxy itself, through the filters to the client.
+
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use nuncio_http::{HeaderList, ResponseHead};
+
+use super::attempt::Attempt;
+use super::ends::Downstream;
+use super::run::Stream;
+use crate::error::{Error, Kind, Phase, Side};
+use crate::filter::{Chunk, Dir, Offer, Part};
+use crate::upstream::h1::FromUpstream;
+
+/// Bytes that may wait for the client's socket before more of the response is pulled.
+const WATERMARK: usize = 32 * 1024;
+
+/// How far the response is.
+#[derive(Debug, Default)]
+pub(super) struct ResponseLane {
+    source: Source,
+    /// The final head went to the client.
+    started: bool,
+    /// The last part came from the source.
+    received: bool,
+    /// The last part went to the client's output.
+    done: bool,
+}
+
+#[derive(Debug, Default)]
+enum Source {
+    #[default]
+    Upstream,
+    /// The upstream's final head came.
+    UpstreamBody,
+    /// A local reply's head is to be shown to the filters.
+    LocalHead(Bytes),
+    LocalBody(Bytes),
+}
+
+impl ResponseLane {
+    /// The client has the final head: what goes wrong now can only cut the response short.
+    pub(super) fn is_started(&self) -> bool {
+        self.started
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    pub(super) fn is_from_upstream(&self) -> bool {
+        matches!(self.source, Source::UpstreamBody)
+    }
+
+    pub(super) fn is_local(&self) -> bool {
+        matches!(self.source, Source::LocalHead(_) | Source::LocalBody(_))
+    }
+
+    /// A local reply takes over; its head stands in the info.
+    pub(super) fn set_local(&mut self, body: Bytes) {
+        *self = ResponseLane { source: Source::LocalHead(body), ..ResponseLane::default() };
+    }
+}
+
+/// What the source has.
+enum Pulled {
+    /// The final head; it stands in the info.
+    Head,
+    Part(Part),
+    Nothing,
+}
+
+impl Stream {
+    pub(super) fn poll_response(&mut self, task: &mut Context<'_>, down: &mut dyn Downstream) -> Result<(), Error> {
+        while !self.response.done {
+            let mut cx = Stream::cx(&self.rt, &mut self.info);
+            let offer = match self.chain.poll(Dir::Response, task, &mut cx) {
+                Some(offer) => Some(offer),
+                None if self.chain.is_waiting(Dir::Response) => return Ok(()),
+                None => match self.pull_response(task, down)? {
+                    Pulled::Nothing => return Ok(()),
+                    Pulled::Head => {
+                        self.chain.offer_head(Dir::Response, &mut Stream::cx(&self.rt, &mut self.info))
+                    }
+                    Pulled::Part(part) => {
+                        self.chain.offer(Dir::Response, part, &mut Stream::cx(&self.rt, &mut self.info))
+                    }
+                },
+            };
+            self.moved = true;
+            if let Some(offer) = offer {
+                self.on_response_offer(offer, down)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn pull_response(&mut self, task: &mut Context<'_>, down: &mut dyn Downstream) -> Result<Pulled, Error> {
+        match std::mem::take(&mut self.response.source) {
+            Source::LocalHead(body) => {
+                self.response.source = Source::LocalBody(body);
+                Ok(Pulled::Head)
+            }
+            // The end of a local reply is brought even when it is empty: a filter may hold the head for it.
+            Source::LocalBody(body) if !self.response.received => {
+                self.response.received = true;
+                self.response.source = Source::LocalBody(Bytes::new());
+                Ok(Pulled::Part(Part::Data { chunk: Chunk::from(body), end: true }))
+            }
+            source => {
+                self.response.source = source;
+                self.pull_upstream(task, down)
+            }
+        }
+    }
+
+    fn pull_upstream(&mut self, task: &mut Context<'_>, down: &mut dyn Downstream) -> Result<Pulled, Error> {
+        if self.response.received {
+            // A filter holds the head of a response without a body.
+            let held = self.response.is_from_upstream() && !self.response.started;
+            let end = Part::Data { chunk: Chunk::default(), end: true };
+            return Ok(if held { Pulled::Part(end) } else { Pulled::Nothing });
+        }
+        loop {
+            let Attempt::Open(_, exchange) = &mut self.attempt else { return Ok(Pulled::Nothing) };
+            if down.pending() >= WATERMARK {
+                return Ok(Pulled::Nothing);
+            }
+            let Poll::Ready(part) = exchange.poll_recv(task)? else { return Ok(Pulled::Nothing) };
+            self.moved = true;
+            self.on_response_started();
+            match part {
+                FromUpstream::Head { head, .. } if head.is_interim() => {
+                    // We answer `Expect` ourselves, so an upstream's 100 is nobody's business.
+                    if head.status != 100 {
+                        down.send_interim(&head)?;
+                    }
+                }
+                FromUpstream::Head { head, end } => {
+                    self.on_upstream_head(head, end)?;
+                    return Ok(Pulled::Head);
+                }
+                FromUpstream::Part(part) => {
+                    if part.is_end() {
+                        self.on_upstream_end();
+                    }
+                    return Ok(Pulled::Part(part));
+                }
+            }
+        }
+    }
+
+    fn on_upstream_head(&mut self, head: ResponseHead, end: bool) -> Result<(), Error> {
+        self.response.source = Source::UpstreamBody;
+        self.info.times.response_start = Some(self.rt.now());
+        self.info.detail = "via_upstream";
+        if end {
+            self.response.received = true;
+            self.on_upstream_end();
+        }
+        self.info.response = Some(head);
+        self.edit_response();
+        Ok(())
+    }
+
+    fn on_upstream_end(&mut self) {
+        self.response.received = true;
+        self.info.times.response_end = Some(self.rt.now());
+        self.timeouts.on_response_end();
+    }
+
+    fn on_response_offer(&mut self, offer: Offer, down: &mut dyn Downstream) -> Result<(), Error> {
+        match offer {
+            Offer::Head => self.send_response_head(down),
+            Offer::Part(part) => self.send_response_part(part, down),
+            Offer::More => Ok(()),
+            // A reply to a reply would never end.
+            Offer::Respond(reply) if !self.response.started && !self.response.is_local() => {
+                self.reply(*reply, down);
+                Ok(())
+            }
+            Offer::Respond(_) => Err(Error::local(Kind::Local("filter_reply_after_response"))),
+            Offer::Reset(reason) => Err(Error::local(Kind::Local(reason))),
+        }
+    }
+
+    fn send_response_head(&mut self, down: &mut dyn Downstream) -> Result<(), Error> {
+        self.finish_response_head(down);
+        let Some(head) = &self.info.response else { return Err(Error::local(Kind::Local("no_response"))) };
+        self.info.status = head.status;
+        let bodyless = self.response.received && self.response.is_from_upstream();
+        down.send_head(head)?;
+        self.response.started = true;
+        if down.is_tunnel() {
+            self.request.open_tunnel();
+            self.timeouts.on_tunnel();
+            return Ok(());
+        }
+        // A part that a filter holds behind the head says the end itself.
+        if bodyless && !self.chain.is_waiting(Dir::Response) {
+            return self.send_response_part(Part::Data { chunk: Chunk::default(), end: true }, down);
+        }
+        Ok(())
+    }
+
+    fn send_response_part(&mut self, part: Part, down: &mut dyn Downstream) -> Result<(), Error> {
+        match &part {
+            Part::Data { chunk, .. } => self.info.bytes_sent += chunk.len() as u64,
+            Part::Trailers(trailers) => self.info.response_trailers = Some(HeaderList::clone(trailers)),
+        }
+        self.response.done = part.is_end();
+        down.send_part(part).map_err(|error| match error.kind {
+            // The upstream's body disagrees with its head: its fault, whoever notices.
+            Kind::Local(detail) if self.response.is_from_upstream() => {
+                Error { kind: Kind::Protocol(detail), side: Side::Upstream, phase: Phase::Response }
+            }
+            _ => error,
+        })
+    }
+}

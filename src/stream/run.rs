@@ -1,0 +1,268 @@
+//! One stream, from its request head to its end, as one task that drives both directions.
+//!
+//! ```text
+//!   client --poll_recv--> request filters --+--> upstream --poll_recv--> response filters --> client
+//!                                           |                                  ^
+//!                                           +-- redirect, respond, error ------+  (local reply)
+//! ```
+//!
+//! **Both directions run at once.** Each turn of [`Stream::poll`] moves each direction as far as it goes; the task sleeps
+//! when a whole turn moved nothing. A response may start, and end, while the request still flows: its end is the
+//! end of the stream, and what is left of the request is the connection's business (drain or close).
+//!
+//! **Back-pressure** is not pulling. The request is pulled when the upstream's output is empty enough, the response when
+//! the client's is; a filter that waits, a connect in progress and a full socket all stop the pull, and so the reads.
+//!
+//! **Who wakes.** The client's socket, the upstream's socket (or the pool's queue, or the connect), a filter
+//! that waits, and one timer: all wake this task, which looks at everything again.
+//!
+//! **Cancel.** Dropping the stream closes the upstream connection and gives every permit back. A client that
+//! goes while nothing is read from it is noticed by [`Downstream::poll_hangup`].
+//!
+//! **Errors** all come to [`Stream::on_error`]: try again, answer locally, or cut off.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use nuncio_h1::Upgrade;
+use nuncio_http::{HeaderList, Method, RequestHead, Version};
+
+use super::attempt::Attempt;
+use super::ends::{Downstream, Outcome};
+use super::info::{ConnectionInfo, StreamInfo};
+use super::request::RequestLane;
+use super::response::ResponseLane;
+use super::timeouts::{Expired, Timeouts};
+use crate::error::{Error, Kind, Side};
+use crate::filter::{Chain, StreamCx, StreamEnd};
+use crate::listener::ListenerView;
+use crate::route::Route;
+use crate::runtime::{Hangup, Rt, Timer};
+
+pub struct Stream {
+    pub(super) listener: Rc<ListenerView>,
+    pub(super) rt: Rt,
+    pub(super) info: StreamInfo,
+    pub(super) route: Option<Arc<Route>>,
+    pub(super) chain: Chain,
+    pub(super) request: RequestLane,
+    pub(super) response: ResponseLane,
+    pub(super) attempt: Attempt,
+    pub(super) timeouts: Timeouts,
+    /// What came was no request.
+    refusal: Option<Error>,
+    /// Something moved in this turn.
+    pub(super) moved: bool,
+}
+
+impl Stream {
+    /// A stream whose request head has just come.
+    pub fn new(
+        listener: Rc<ListenerView>,
+        connection: Rc<ConnectionInfo>,
+        head: RequestHead,
+        upgrade: Option<Upgrade>,
+    ) -> Stream {
+        let rt = listener.worker.rt.clone();
+        let info = StreamInfo::new(connection, head, &rt);
+        Stream {
+            timeouts: Timeouts::new(&listener.http, info.start),
+            request: RequestLane::new(&info, upgrade),
+            response: ResponseLane::default(),
+            attempt: Attempt::None,
+            chain: Chain::default(),
+            route: None,
+            refusal: None,
+            moved: false,
+            listener,
+            rt,
+            info,
+        }
+    }
+
+    /// A stream for bytes that are not a request: it is refused with `error`, and logged like any other.
+    pub fn refused(listener: Rc<ListenerView>, connection: Rc<ConnectionInfo>, error: Error) -> Stream {
+        let nothing = RequestHead::new(Method::Get, Version::Http11, HeaderList::new());
+        let mut stream = Stream::new(listener, connection, nothing, None);
+        stream.info.request = None;
+        stream.refusal = Some(error);
+        stream
+    }
+
+    /// Runs the stream to its end.
+    pub async fn run(mut self, down: &mut dyn Downstream, timer: &Timer) -> Outcome {
+        self.listener.stats.downstream_rq_total.inc();
+        self.listener.stats.downstream_rq_http1_total.inc();
+        self.listener.stats.downstream_rq_active.inc();
+        self.begin(down);
+        let outcome = std::future::poll_fn(|task| self.poll(task, down, timer)).await;
+        self.finish(outcome);
+        outcome
+    }
+
+    /// Prepares the head, finds the route, and shows the head to the filters.
+    fn begin(&mut self, down: &mut dyn Downstream) {
+        if let Some(error) = self.refusal {
+            self.on_error(error, down);
+            return;
+        }
+        let started = self.prepare_request().and_then(|()| {
+            self.find_route();
+            self.check_upgrade()
+        });
+        self.new_chain();
+        match started {
+            Ok(()) => {
+                if let Err(error) = self.offer_request_head(down) {
+                    self.on_error(error, down);
+                }
+            }
+            Err(reply) => self.reply(*reply, down),
+        }
+    }
+
+    fn poll(&mut self, task: &mut Context<'_>, down: &mut dyn Downstream, timer: &Timer) -> Poll<Outcome> {
+        loop {
+            self.moved = false;
+            if let Err(error) = self.turn(task, down)
+                && let Some(outcome) = self.on_error(error, down)
+            {
+                return Poll::Ready(outcome);
+            }
+            if self.is_over(down) {
+                return Poll::Ready(Outcome::Complete);
+            }
+            if self.moved {
+                self.timeouts.on_progress(self.rt.now());
+                continue;
+            }
+            timer.set(self.earliest_deadline());
+            if timer.poll(task).is_pending() {
+                return Poll::Pending;
+            }
+            let Some(error) = self.expired() else { continue };
+            if let Some(outcome) = self.on_error(error, down) {
+                return Poll::Ready(outcome);
+            }
+        }
+    }
+
+    /// Moves both directions as far as they go.
+    fn turn(&mut self, task: &mut Context<'_>, down: &mut dyn Downstream) -> Result<(), Error> {
+        self.poll_request(task, down)?;
+        self.poll_attempt(task)?;
+        self.flush_upstream(task);
+        self.poll_response(task, down)?;
+        self.flush_downstream(task, down)?;
+        self.poll_hangup(task, down)
+    }
+
+    /// The response went out whole, and the request too where one is not over without the other.
+    fn is_over(&self, down: &dyn Downstream) -> bool {
+        let sent = self.response.is_done() && down.pending() == 0;
+        sent && (!self.request.is_tunnel() || self.request.is_forwarded() && !self.attempt.has_output())
+    }
+
+    fn flush_downstream(&mut self, task: &mut Context<'_>, down: &mut dyn Downstream) -> Result<(), Error> {
+        let before = down.pending();
+        match down.poll_flush(task) {
+            Poll::Ready(result) => {
+                self.moved |= before > 0;
+                self.timeouts.on_flushed();
+                result
+            }
+            Poll::Pending => {
+                let moved = down.pending() < before;
+                self.timeouts.on_flush_pending(moved, self.rt.now());
+                if moved {
+                    self.timeouts.on_progress(self.rt.now());
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn poll_hangup(&mut self, task: &mut Context<'_>, down: &mut dyn Downstream) -> Result<(), Error> {
+        if self.request.is_tunnel() {
+            return Ok(());
+        }
+        match down.poll_hangup(task) {
+            Poll::Ready(Hangup::Reset) => Err(Error::downstream(Kind::Closed)),
+            Poll::Ready(Hangup::HalfClosed) if self.request.is_received() => {
+                self.timeouts.on_half_close(self.rt.now());
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn earliest_deadline(&self) -> Option<std::time::Instant> {
+        let own = self.timeouts.earliest(self.info.bytes_received);
+        [own, self.attempt.deadline()].into_iter().flatten().min()
+    }
+
+    /// The limit of time that passed, as an error. The connect timeout is found by the attempt itself.
+    fn expired(&mut self) -> Option<Error> {
+        let now = self.rt.now();
+        match self.timeouts.expired(self.info.bytes_received, now)? {
+            Expired::Gone => Some(Error::downstream(Kind::Closed)),
+            Expired::Timeout(timeout) => Some(Error::timeout(timeout, self.response.is_started())),
+        }
+    }
+
+    /// Tries again, answers, or gives the stream up; only the last has an outcome.
+    pub(super) fn on_error(&mut self, error: Error, down: &mut dyn Downstream) -> Option<Outcome> {
+        if self.retry(error) {
+            return None;
+        }
+        self.info.flags.insert(error.flag());
+        self.count_error(error);
+        let gone = error.side == Side::Downstream && error.kind == Kind::Closed;
+        if gone || self.response.is_started() {
+            self.info.detail = error.detail();
+            return Some(Outcome::Abort);
+        }
+        self.reply(super::reply::for_error(error), down);
+        None
+    }
+
+    /// What filters may use.
+    pub(super) fn cx<'a>(rt: &'a Rt, info: &'a mut StreamInfo) -> StreamCx<'a> {
+        StreamCx { rt, info }
+    }
+
+    /// Log, stats, and the connection back to the pool.
+    fn finish(&mut self, outcome: Outcome) {
+        let now = self.rt.now();
+        self.info.times.end = Some(now);
+        self.end_attempt(outcome, now);
+        self.chain.end(&StreamEnd { info: &self.info });
+        for log in &*self.listener.access_logs {
+            log.log(&self.info);
+        }
+        let stats = &self.listener.stats;
+        stats.downstream_rq_active.dec();
+        stats.downstream_rq_completed.inc();
+        stats.downstream_rq_time.record(now.saturating_duration_since(self.info.start));
+        stats.response(self.info.status);
+    }
+
+    fn count_error(&self, error: Error) {
+        use crate::error::Timeout;
+        let stats = &self.listener.stats;
+        match (error.kind, error.side) {
+            (Kind::Timeout(Timeout::Route), _) => {
+                if let Some(view) = &self.attempt_view() {
+                    view.stats.upstream_rq_timeout.inc();
+                }
+            }
+            (Kind::Timeout(Timeout::StreamIdle | Timeout::StreamFlush), _) => stats.downstream_rq_idle_timeout.inc(),
+            (Kind::Timeout(Timeout::MaxStreamDuration), _) => stats.downstream_rq_max_duration_reached.inc(),
+            (Kind::Timeout(_), _) => stats.downstream_rq_timeout.inc(),
+            (Kind::Closed, Side::Downstream) => stats.downstream_rq_rx_reset.inc(),
+            (Kind::NoRoute, _) => stats.no_route.inc(),
+            _ => {}
+        }
+    }
+}

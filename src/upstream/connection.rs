@@ -1,0 +1,88 @@
+//! One connection to a host, in use or idle. It holds its circuit breaker permit and counts itself out when it is
+//! dropped, however that comes about.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use crate::cluster::{ClusterView, Permit};
+use crate::runtime::Transport;
+
+pub struct Connection {
+    pub transport: Box<dyn Transport>,
+    /// Index of the host in the cluster.
+    pub host: usize,
+    /// Requests sent on it, the current one included.
+    pub requests: u64,
+    opened: Instant,
+    idle_since: Instant,
+    view: Rc<ClusterView>,
+    _permit: Permit,
+}
+
+impl Connection {
+    pub(super) fn new(
+        view: &Rc<ClusterView>,
+        host: usize,
+        transport: Box<dyn Transport>,
+        permit: Permit,
+        now: Instant,
+    ) -> Connection {
+        let stats = &view.stats;
+        stats.upstream_cx_total.inc();
+        stats.upstream_cx_http1_total.inc();
+        stats.upstream_cx_active.inc();
+        view.host(host).stats.cx_total.inc();
+        view.host(host).stats.cx_active.inc();
+        Connection { transport, host, requests: 0, opened: now, idle_since: now, view: view.clone(), _permit: permit }
+    }
+
+    pub fn view(&self) -> &Rc<ClusterView> {
+        &self.view
+    }
+
+    pub fn idle_since(&self) -> Instant {
+        self.idle_since
+    }
+
+    /// The connection carried a request before: it may have died since.
+    pub fn is_reused(&self) -> bool {
+        self.requests > 1
+    }
+
+    /// Whether it may serve one more request.
+    fn is_spent(&self) -> bool {
+        let config = &self.view.shared.config;
+        config.max_requests_per_connection.is_some_and(|most| self.requests >= most)
+    }
+
+    /// Keeps the connection for another request. Only for one whose last exchange was clean to the last byte.
+    pub fn keep(mut self, now: Instant) {
+        let view = self.view.clone();
+        if view.is_retired() || self.transport.has_pending_read() {
+            return;
+        }
+        if self.is_spent() {
+            view.stats.upstream_cx_max_requests.inc();
+            return;
+        }
+        self.idle_since = now;
+        view.pool.put(self, view.shared.config.max_idle_connections);
+    }
+
+    /// Ends the count of how long it lived. Called when it is dropped.
+    fn count_out(&self) {
+        let stats = &self.view.stats;
+        stats.upstream_cx_active.dec();
+        stats.upstream_cx_destroy.inc();
+        self.view.host(self.host).stats.cx_active.dec();
+        stats.upstream_cx_length_ms.record(self.idle_since.saturating_duration_since(self.opened));
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.count_out();
+        // The permit is given back right after this; whoever waits for it looks later, in its own task.
+        self.view.pool.wake_next();
+    }
+}

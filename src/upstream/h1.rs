@@ -1,0 +1,185 @@
+//! One HTTP/1.1 exchange on an upstream connection.
+//!
+//! The exchange owns the connection until it ends. A clean end, and nothing else, gives the connection back to the pool;
+//! dropping the exchange closes it. Bytes are sent when [`Exchange::poll_flush`] is called and not before, so
+//! that a head and its first chunk leave in one write.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use nuncio_h1::{Client, Limits, Recv, Upgrade};
+use nuncio_http::{Output, RequestHead, ResponseHead};
+
+use super::connection::Connection;
+use crate::error::{Error, Kind, Phase};
+use crate::filter::{Chunk, Part};
+use crate::runtime::net::Addr;
+use crate::stream::buffers::{Buffers, ReadBuffer};
+use crate::stream::flush::poll_flush;
+
+pub struct Exchange {
+    connection: Connection,
+    codec: Client,
+    buffer: ReadBuffer,
+    output: Output,
+    /// Bytes of this request that the socket took.
+    sent: u64,
+    /// Bytes of the response.
+    received: u64,
+    /// The socket refused a write: what was not sent will not be, but a response may have come before.
+    broken: bool,
+    /// The tunnel's end was passed on.
+    closed: bool,
+}
+
+/// What comes from an upstream.
+pub enum FromUpstream {
+    /// A head, interim or final. `end`: the response ends with it.
+    Head { head: ResponseHead, end: bool },
+    Part(Part),
+}
+
+impl Exchange {
+    pub fn new(mut connection: Connection, limits: &Arc<Limits>, buffers: &Rc<Buffers>) -> Exchange {
+        connection.requests += 1;
+        Exchange {
+            connection,
+            codec: Client::new(limits.clone()),
+            buffer: ReadBuffer::new(buffers),
+            output: Output::new(),
+            sent: 0,
+            received: 0,
+            broken: false,
+            closed: false,
+        }
+    }
+
+    pub fn is_reused(&self) -> bool {
+        self.connection.is_reused()
+    }
+
+    pub fn local_addr(&self) -> Addr {
+        self.connection.transport.local_addr().clone()
+    }
+
+    /// No byte of the request left this process: nobody can have acted on it.
+    pub fn is_unsent(&self) -> bool {
+        self.sent == 0
+    }
+
+    /// Bytes that wait for the socket.
+    pub fn pending(&self) -> usize {
+        self.output.len()
+    }
+
+    pub fn send_head(&mut self, head: &RequestHead, upgrade: Option<Upgrade>) -> Result<(), Error> {
+        self.codec.send_head(head, upgrade, &mut self.output).map_err(local)
+    }
+
+    pub fn send_part(&mut self, part: Part) -> Result<(), Error> {
+        match part {
+            Part::Data { chunk, end } => {
+                for piece in chunk.into_pieces() {
+                    self.codec.send_data(piece, false, &mut self.output).map_err(local)?;
+                }
+                if end {
+                    self.codec.send_data(bytes::Bytes::new(), true, &mut self.output).map_err(local)?;
+                }
+                Ok(())
+            }
+            Part::Trailers(trailers) => self.codec.send_trailers(&trailers, &mut self.output).map_err(local),
+        }
+    }
+
+    /// Writes what is pending. A refused write is not an error yet: a server may answer before it has read all.
+    pub fn poll_flush(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        if self.broken {
+            return Poll::Ready(());
+        }
+        match ready!(poll_flush(task, &mut *self.connection.transport, &mut self.output, &mut self.sent)) {
+            Ok(()) => {
+                // The client has half-closed the tunnel: so do we, once everything is out.
+                if self.codec.is_tunnel() && self.codec.request_done() && !self.closed {
+                    self.closed = ready!(self.connection.transport.poll_close(task)).is_ok();
+                }
+            }
+            Err(_) => {
+                self.broken = true;
+                self.output.clear();
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// The next part of the response.
+    pub fn poll_recv(&mut self, task: &mut Context<'_>) -> Poll<Result<FromUpstream, Error>> {
+        loop {
+            let part = match self.codec.recv(&mut self.buffer.bytes) {
+                Ok(Recv::NeedMore) => ready!(self.poll_fill(task))?,
+                Ok(part) => part,
+                Err(error) => return Poll::Ready(Err(self.protocol(error))),
+            };
+            return Poll::Ready(Ok(match part {
+                Recv::NeedMore => continue,
+                Recv::Head { head, end } => FromUpstream::Head { head, end },
+                Recv::Data { chunk, end } => data(Chunk::from(chunk), end),
+                Recv::Tunnel(bytes) => data(Chunk::from(bytes), false),
+                Recv::Trailers(trailers) => FromUpstream::Part(Part::Trailers(trailers)),
+                Recv::End | Recv::Eof => data(Chunk::default(), true),
+                Recv::Paused => return Poll::Pending,
+            }));
+        }
+    }
+
+    fn poll_fill(&mut self, task: &mut Context<'_>) -> Poll<Result<Recv<ResponseHead>, Error>> {
+        Poll::Ready(match ready!(self.buffer.poll_fill(task, &mut *self.connection.transport)) {
+            Ok(0) => self.codec.recv_eof(&self.buffer.bytes).map_err(|_| Error::upstream(Kind::Closed, self.phase())),
+            Ok(read) => {
+                self.received += read as u64;
+                Ok(Recv::NeedMore)
+            }
+            Err(error) => Err(self.lost(&error)),
+        })
+    }
+
+    /// The exchange is over: the connection is kept if it is clean to the last byte, and closed if not.
+    pub fn finish(self, now: Instant) {
+        let clean = self.output.is_empty() && !self.broken && self.codec.can_pool(self.buffer.bytes.is_empty());
+        let view = self.connection.view().clone();
+        view.stats.upstream_cx_tx_bytes_total.add(self.sent);
+        view.stats.upstream_cx_rx_bytes_total.add(self.received);
+        if clean {
+            self.connection.keep(now);
+        }
+    }
+
+    /// Both ways of the exchange are done.
+    pub fn is_request_done(&self) -> bool {
+        self.codec.request_done() && self.output.is_empty()
+    }
+
+    fn phase(&self) -> Phase {
+        if self.codec.response_started() { Phase::Response } else { Phase::Request }
+    }
+
+    fn lost(&self, _error: &io::Error) -> Error {
+        Error::upstream(Kind::Closed, self.phase())
+    }
+
+    fn protocol(&self, error: nuncio_h1::Error) -> Error {
+        self.connection.view().stats.upstream_cx_protocol_error.inc();
+        Error::upstream(Kind::Protocol(error.detail()), self.phase())
+    }
+}
+
+fn data(chunk: Chunk, end: bool) -> FromUpstream {
+    FromUpstream::Part(Part::Data { chunk, end })
+}
+
+/// What we are about to send is not fit to be sent: a filter or the configuration made it so.
+fn local(error: nuncio_h1::EncodeError) -> Error {
+    Error::local(Kind::Local(error.detail()))
+}
