@@ -1,0 +1,3 @@
+//! Stub until the real one is merged.
+mod addr;
+pub use addr::Addr;
