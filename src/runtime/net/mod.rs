@@ -1,3 +1,0 @@
-//! Stub until the real one is merged.
-mod addr;
-pub use addr::Addr;
