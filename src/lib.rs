@@ -1,1 +1,4 @@
+//! The proxy: everything that touches sockets, clocks and threads.
+
 pub mod config;
+pub mod runtime;

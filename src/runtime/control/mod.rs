@@ -1,0 +1,126 @@
+//! The control thread's side: plain async code on smol's executor and async-io's reactor, under our names, so that
+//! nothing outside `runtime` depends on them by name.
+
+mod net;
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime};
+
+use futures_lite::{FutureExt, StreamExt};
+use smol::LocalExecutor;
+pub use smol::channel::{Receiver, Sender, TrySendError};
+
+pub use net::{ControlListener, ControlStream};
+
+use super::clock;
+use super::worker::panic_text;
+
+/// A handle on the control thread's executor.
+#[derive(Clone)]
+pub struct Control(Rc<LocalExecutor<'static>>);
+
+impl Control {
+    /// Runs a task on the control thread; a panic is logged and ends that task only.
+    pub fn spawn(&self, future: impl Future<Output = ()> + 'static) {
+        let caught = async move {
+            if let Err(panic) = AssertUnwindSafe(future).catch_unwind().await {
+                log::error!("a control task panicked: {}", panic_text(&*panic));
+            }
+        };
+        self.0.spawn(caught).detach();
+    }
+}
+
+/// Runs the control thread's program on this thread until it is done. Other tasks stop there.
+pub fn run<F, Fut>(main: F) -> Fut::Output
+where
+    F: FnOnce(Control) -> Fut,
+    Fut: Future,
+{
+    let control = Control(Rc::new(LocalExecutor::new()));
+    block_on(control.0.run(main(control.clone())))
+}
+
+/// Runs one future on this thread.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    async_io::block_on(future)
+}
+
+/// The monotonic clock, for code that passes time on as an argument.
+pub fn now() -> Instant {
+    clock::monotonic()
+}
+
+/// The wall clock, for stamps.
+pub fn system_time() -> SystemTime {
+    SystemTime::UNIX_EPOCH + clock::wall()
+}
+
+pub async fn sleep(delay: Duration) {
+    async_io::Timer::after(delay).await;
+}
+
+/// A tick each `period`, the first one after the first period.
+pub struct Interval(async_io::Timer);
+
+pub fn interval(period: Duration) -> Interval {
+    Interval(async_io::Timer::interval(period))
+}
+
+impl Interval {
+    pub async fn tick(&mut self) {
+        self.0.next().await;
+    }
+}
+
+/// Runs `work`, which may block (files, name lookups of the system), on a thread of its own kind.
+pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    smol::unblock(work).await
+}
+
+/// The result of whichever is done first; the other is dropped. The first is polled first.
+pub async fn race<T>(first: impl Future<Output = T>, second: impl Future<Output = T>) -> T {
+    first.or(second).await
+}
+
+/// `None` if `future` is not done after `limit`.
+pub async fn timeout<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    race(async { Some(future.await) }, async {
+        sleep(limit).await;
+        None
+    })
+    .await
+}
+
+/// A channel to the control thread, of at most `capacity` messages. Workers use `try_send`, which never waits.
+pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
+    smol::channel::bounded(capacity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::spawn_worker;
+
+    #[test]
+    fn a_worker_reports_to_the_control_thread() {
+        let (sender, receiver) = channel(4);
+        let worker = spawn_worker(1, |rt| async move { sender.try_send(rt.worker_index()).unwrap() }).unwrap();
+        let answer = run(|control| async move {
+            control.spawn(async { panic!("ends this task only") });
+            timeout(Duration::from_secs(10), receiver.recv()).await
+        });
+        assert_eq!(answer, Some(Ok(1)));
+        worker.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn timeouts_and_blocking_work() {
+        block_on(async {
+            assert_eq!(timeout(Duration::from_millis(1), std::future::pending::<()>()).await, None);
+            assert_eq!(timeout(Duration::from_secs(10), unblock(|| 7)).await, Some(7));
+        });
+    }
+}

@@ -1,0 +1,19 @@
+//! Sockets of a worker: [`Listener`] (made on the control thread, used on a worker), [`Connect`] and [`Stream`].
+//! TCP and UNIX stream sockets behave alike, apart from their [`Addr`].
+
+mod addr;
+mod connect;
+mod listener;
+mod stream;
+
+pub use addr::{Addr, ParseAddrError};
+pub use connect::Connect;
+pub use listener::{ListenOptions, Listener, WorkerListener, is_fd_exhausted};
+pub use stream::Stream;
+
+pub(super) use connect::start_connect;
+pub(super) use listener::accept;
+pub(super) use stream::{local_addr, recv_into};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! A connected TCP or UNIX stream socket of a worker.
+
+use std::cell::OnceCell;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, OwnedFd};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
+
+use super::Addr;
+use crate::runtime::reactor::Source;
+use crate::runtime::{Hangup, Transport};
+
+/// writev(2) takes no more.
+const MAX_SLICES: usize = 1024;
+
+/// A connected socket. Dropping it closes it.
+pub struct Stream {
+    // before `fd`: the registration goes first
+    source: Source,
+    fd: OwnedFd,
+    peer: Addr,
+    /// Asked from the kernel when first wanted.
+    local: OnceCell<Addr>,
+}
+
+impl Stream {
+    pub(super) fn new(source: Source, fd: OwnedFd, peer: Addr) -> Stream {
+        Stream { source, fd, peer, local: OnceCell::new() }
+    }
+
+    /// Closing will send RST and drop unsent data (`SO_LINGER` of zero, socket(7)); no effect on a UNIX socket.
+    pub fn set_linger_reset(&self) {
+        // on a socket that is already reset there is nothing left to do
+        let _ = sockopt::set_socket_linger(&self.fd, Some(Duration::ZERO));
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_nodelay(&self) -> bool {
+        sockopt::tcp_nodelay(&self.fd).unwrap_or(false)
+    }
+
+    /// Whether anything waits to be read, by the kernel's word.
+    fn peek(&self) -> Poll<()> {
+        loop {
+            let mut byte = [0; 1];
+            match rustix::net::recv(&self.fd, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Poll::Pending,
+                _ => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+/// recv(2) into the spare capacity of `buf`.
+pub(in super::super) fn recv_into(fd: impl AsFd, buf: &mut BytesMut) -> Result<usize, Errno> {
+    let ((filled, _), _) = rustix::net::recv(fd, buf.spare_capacity_mut(), RecvFlags::empty())?;
+    let len = filled.len();
+    let total = buf.len() + len;
+    // SAFETY: the kernel has written `len` bytes at the start of the spare capacity.
+    unsafe { buf.set_len(total) };
+    Ok(len)
+}
+
+/// Where a socket is bound; the empty path if the kernel does not say.
+pub(in super::super) fn local_addr(fd: impl AsFd) -> Addr {
+    Addr::from_any(rustix::net::getsockname(fd).ok())
+}
+
+impl Transport for Stream {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        let space = buf.spare_capacity_mut().len();
+        if space == 0 {
+            return Poll::Ready(Err(io::ErrorKind::InvalidInput.into()));
+        }
+        loop {
+            ready!(self.source.poll_readable(cx));
+            match recv_into(&self.fd, buf) {
+                Ok(len) => {
+                    self.source.read_done(len, space);
+                    return Poll::Ready(Ok(len));
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => self.source.read_blocked(),
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    fn poll_write_vectored(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let bufs = &bufs[..bufs.len().min(MAX_SLICES)];
+        let offered: usize = bufs.iter().map(|buf| buf.len()).sum();
+        if offered == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        loop {
+            ready!(self.source.poll_writable(cx));
+            // SIGPIPE is ignored in this process (`signal`), so that writev needs no flag
+            let written = match bufs {
+                [buf] => rustix::net::send(&self.fd, buf, SendFlags::NOSIGNAL),
+                bufs => rustix::io::writev(&self.fd, bufs),
+            };
+            match written {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(len) => {
+                    self.source.write_done(len, offered);
+                    return Poll::Ready(Ok(len));
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => self.source.write_blocked(),
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    fn poll_close(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.source.note_write_closed();
+        Poll::Ready(match rustix::net::shutdown(&self.fd, Shutdown::Write) {
+            // the peer has reset the connection: what we wanted to end is ended
+            Ok(()) | Err(Errno::NOTCONN) => Ok(()),
+            Err(error) => Err(error.into()),
+        })
+    }
+
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.has_pending_read() {
+            return Poll::Ready(());
+        }
+        self.source.park_reader(cx);
+        Poll::Pending
+    }
+
+    fn has_pending_read(&self) -> bool {
+        if !self.source.is_readable() {
+            return false;
+        }
+        if self.source.hangup().is_some() || self.peek().is_ready() {
+            return true;
+        }
+        // the last read took exactly what there was
+        self.source.read_blocked();
+        false
+    }
+
+    fn poll_hangup(&mut self, cx: &mut Context<'_>) -> Poll<Hangup> {
+        self.source.poll_hangup(cx, Hangup::HalfClosed)
+    }
+
+    fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.source.poll_hangup(cx, Hangup::Reset).map(|_| ())
+    }
+
+    fn abort(&mut self) {
+        self.set_linger_reset();
+    }
+
+    fn detach(&mut self) {
+        self.source.forget_wakers();
+    }
+
+    fn local_addr(&self) -> &Addr {
+        self.local.get_or_init(|| local_addr(&self.fd))
+    }
+
+    fn peer_addr(&self) -> &Addr {
+        &self.peer
+    }
+}
