@@ -105,7 +105,7 @@ fn sizes_of_files() {
 fn many_problems_are_cut() {
     let keys: Vec<String> = (0..5000).map(|at| format!("\"unknown{at}\": 1")).collect();
     let problems = parse(&format!("{{{}}}", keys.join(",")), Path::new(BASE), "f").unwrap_err();
-    assert_eq!(problems.count(), 5001, "and that there is nothing to do");
+    assert_eq!(problems.count(), 5001, "and there is nothing to do");
     assert_eq!(problems.iter().count(), 100);
     assert!(problems.to_string().ends_with("\nand 4901 more"));
 }

@@ -13,6 +13,8 @@ use super::problem::{Complaint, Problem, Problems, quote};
 
 /// Beyond this many problems nothing near is looked for any more: a hostile file costs no more than a wrong one.
 const HINTS: usize = 1000;
+/// Beyond this many no more is recorded.
+const KEPT: usize = 10_000;
 
 pub(crate) struct Cx<'t> {
     text: &'t str,
@@ -54,8 +56,10 @@ impl<'t> Cx<'t> {
 
     /// Records a problem. `None`, so that a reader can end with it.
     pub(crate) fn refuse<T>(&self, node: &Node, complaint: impl Into<Complaint>) -> Option<T> {
-        let problem = self.problem(node, complaint.into());
-        self.problems.borrow_mut().push(problem);
+        if self.problems.borrow().len() < KEPT {
+            let problem = self.problem(node, complaint.into());
+            self.problems.borrow_mut().push(problem);
+        }
         None
     }
 
@@ -77,12 +81,11 @@ impl<'t> Cx<'t> {
         let at = (start + error.column().saturating_sub(1)).min(self.text.len());
         let at = (0..=at).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0);
         let rest = self.text.get(at..).unwrap_or_default();
-        let message = error.to_string();
-        let message = message.rsplit_once(" at line ").map_or(&*message, |(message, _)| message);
-        let complaint = Complaint::new(format!("is not JSON: {message}"));
+        let complaint = Complaint::new(format!("is not JSON: {}", json_message(error)));
         let complaint = match rest.as_bytes() {
             [b'/', b'/' | b'*', ..] | [b'#', ..] => complaint.hint("JSON has no comments"),
             [b'\'', ..] => complaint.hint("JSON has double quotes only"),
+            [b'}' | b']', ..] => complaint.hint("is there a comma too many before it?"),
             _ => complaint,
         };
         self.refuse(&Node { path: String::new(), text: rest }, complaint)
@@ -132,7 +135,7 @@ impl<'t> Cx<'t> {
         }
         let entries = match node.entries() {
             Ok(entries) => entries,
-            Err(error) => return self.refuse(node, format!("is not valid JSON: {error}")),
+            Err(error) => return self.refuse(node, format!("is not JSON: {}", json_message(&error))),
         };
         let mut seen: HashMap<Cow<'t, str>, usize> = HashMap::new();
         let mut unique = Vec::with_capacity(entries.len());
@@ -157,7 +160,7 @@ impl<'t> Cx<'t> {
         }
         match node.elements() {
             Ok(elements) => Some(elements),
-            Err(error) => self.refuse(node, format!("is not valid JSON: {error}")),
+            Err(error) => self.refuse(node, format!("is not JSON: {}", json_message(&error))),
         }
     }
 
@@ -180,4 +183,13 @@ impl<'t> Cx<'t> {
         let nearest = self.nearest(&name, clusters.iter().map(String::as_str));
         self.refuse(node, Complaint::new(format!("there is no cluster {}", quote(&name))).did_you_mean(nearest))
     }
+}
+
+/// What serde_json says, without the place: it counts from the start of the value that it was given.
+pub(super) fn json_message(error: &serde_json::Error) -> String {
+    let mut message = error.to_string();
+    if let Some(end) = message.rfind(" at line ") {
+        message.truncate(end);
+    }
+    message
 }
