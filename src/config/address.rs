@@ -32,9 +32,9 @@ pub(super) fn is_local(addr: &Addr) -> bool {
     }
 }
 
-/// Two sockets cannot both have it. Port 0 is another port each time.
-pub(super) fn collides(a: &Addr, b: &Addr) -> bool {
-    a == b && !matches!(a, Addr::Inet(inet) if inet.port() == 0)
+/// Two sockets cannot both have it: port 0 is another port each time.
+pub(super) fn is_exclusive(addr: &Addr) -> bool {
+    !matches!(addr, Addr::Inet(inet) if inet.port() == 0)
 }
 
 fn address(cx: &Cx, node: &Node) -> Option<Addr> {

@@ -20,7 +20,7 @@ pub fn load(path: &Path) -> Result<(Config, Warnings), Problems> {
     let name = path.display().to_string();
     let unread = |message: String| {
         let problem = Problem { file: name.as_str().into(), line: 0, column: 0, path: String::new(), message };
-        Problems::new(vec![problem])
+        Problems::new(vec![problem], 0)
     };
     let mut bytes = Vec::new();
     // One byte more than allowed tells that there is more.
@@ -101,7 +101,8 @@ fn read_config(cx: &Cx, root: &text::Node) -> Option<Config> {
     let given = o.take("listeners");
     let listeners = given.as_ref().and_then(|node| listener::read_all(cx, node)).unwrap_or_default();
     if let (Some(node), Some(admin)) = (&admin_node, &admin)
-        && let Some(at) = listeners.iter().position(|listener| address::collides(&listener.address, &admin.address))
+        && address::is_exclusive(&admin.address)
+        && let Some(at) = listeners.iter().position(|listener| listener.address == admin.address)
     {
         cx.refuse::<()>(node, format!("the address {} is taken by listeners[{at}]", admin.address));
     }
