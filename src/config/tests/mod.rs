@@ -159,3 +159,16 @@ fn hints_know_every_key_where_it_belongs() {
         }
     }
 }
+
+#[test]
+fn the_manual_names_every_key_and_filter() {
+    let manual = include_str!("../../../man/nuncio.json.5");
+    let named = |word: &str| {
+        let macros = manual.lines().filter(|line| line.starts_with(".Ic ") || line.starts_with(".It "));
+        macros.flat_map(|line| line.split(' ')).any(|part| part == word)
+    };
+    let keys = PLACES.iter().flat_map(|(_, keys)| keys.iter());
+    for word in keys.chain(super::Filter::TYPES) {
+        assert!(named(word), "{word}");
+    }
+}
