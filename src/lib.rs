@@ -13,6 +13,7 @@ pub mod cluster;
 pub mod upstream;
 
 pub mod access_log;
+pub mod admin;
 pub mod error;
 pub mod server;
 pub mod stats;

@@ -21,9 +21,7 @@ pub(super) enum Operator {
     Protocol,
     ResponseCode,
     ResponseCodeDetails,
-    ResponseFlags {
-        long: bool,
-    },
+    ResponseFlags(Style),
     BytesReceived,
     BytesSent,
     Duration(Point, Point, Unit),
@@ -43,6 +41,13 @@ pub(super) enum Operator {
     Trailer(Lookup),
     /// Known since the format was parsed: `HOSTNAME`, `ENVIRONMENT(X)`.
     Fixed(Option<Box<str>>),
+}
+
+/// How response flags are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    Short,
+    Long,
 }
 
 /// Which part of an address.
@@ -101,53 +106,23 @@ pub(super) enum Value<'a> {
     Address(&'a Addr),
     Ip { ip: IpAddr, port: Option<u16> },
     Network { ip: IpAddr, len: u8 },
-    Flags { flags: ResponseFlags, long: bool },
+    Flags(ResponseFlags, Style),
     Time(SystemTime, &'a TimeFormat),
 }
 
 /// Every name, for the hint after a misspelt one.
+#[rustfmt::skip]
 const NAMES: &[&str] = &[
-    "START_TIME",
-    "EMIT_TIME",
-    "PROTOCOL",
-    "RESPONSE_CODE",
-    "RESPONSE_CODE_DETAILS",
-    "RESPONSE_FLAGS",
-    "RESPONSE_FLAGS_LONG",
-    "BYTES_RECEIVED",
-    "BYTES_SENT",
-    "DURATION",
-    "REQUEST_DURATION",
-    "REQUEST_TX_DURATION",
-    "RESPONSE_DURATION",
-    "RESPONSE_TX_DURATION",
-    "COMMON_DURATION",
-    "UPSTREAM_CONNECTION_POOL_READY_DURATION",
-    "UPSTREAM_HOST",
-    "UPSTREAM_REMOTE_ADDRESS",
-    "UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT",
-    "UPSTREAM_REMOTE_PORT",
-    "UPSTREAM_CLUSTER",
-    "UPSTREAM_LOCAL_ADDRESS",
-    "UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT",
-    "UPSTREAM_LOCAL_PORT",
-    "UPSTREAM_REQUEST_ATTEMPT_COUNT",
-    "ROUTE_NAME",
-    "DOWNSTREAM_REMOTE_ADDRESS",
-    "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT",
-    "DOWNSTREAM_REMOTE_PORT",
-    "DOWNSTREAM_DIRECT_REMOTE_ADDRESS",
-    "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT",
-    "DOWNSTREAM_DIRECT_REMOTE_PORT",
-    "DOWNSTREAM_LOCAL_ADDRESS",
-    "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT",
-    "DOWNSTREAM_LOCAL_PORT",
-    "CONNECTION_ID",
-    "REQ",
-    "RESP",
-    "TRAILER",
-    "HOSTNAME",
-    "ENVIRONMENT",
+    "START_TIME", "EMIT_TIME", "PROTOCOL", "RESPONSE_CODE", "RESPONSE_CODE_DETAILS", "RESPONSE_FLAGS",
+    "RESPONSE_FLAGS_LONG", "BYTES_RECEIVED", "BYTES_SENT", "DURATION", "REQUEST_DURATION", "REQUEST_TX_DURATION",
+    "RESPONSE_DURATION", "RESPONSE_TX_DURATION", "COMMON_DURATION", "UPSTREAM_CONNECTION_POOL_READY_DURATION",
+    "UPSTREAM_HOST", "UPSTREAM_REMOTE_ADDRESS", "UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT", "UPSTREAM_REMOTE_PORT",
+    "UPSTREAM_CLUSTER", "UPSTREAM_LOCAL_ADDRESS", "UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT", "UPSTREAM_LOCAL_PORT",
+    "UPSTREAM_REQUEST_ATTEMPT_COUNT", "ROUTE_NAME", "DOWNSTREAM_REMOTE_ADDRESS",
+    "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT", "DOWNSTREAM_REMOTE_PORT", "DOWNSTREAM_DIRECT_REMOTE_ADDRESS",
+    "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT", "DOWNSTREAM_DIRECT_REMOTE_PORT", "DOWNSTREAM_LOCAL_ADDRESS",
+    "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT", "DOWNSTREAM_LOCAL_PORT", "CONNECTION_ID", "REQ", "RESP", "TRAILER",
+    "HOSTNAME", "ENVIRONMENT",
 ];
 
 impl Operator {
@@ -196,7 +171,7 @@ impl Operator {
             Operator::Protocol => text(info.request.as_ref().map(|head| head.version.as_str())),
             Operator::ResponseCode => Value::Number(info.status.into()),
             Operator::ResponseCodeDetails => text(Some(info.detail).filter(|detail| !detail.is_empty())),
-            Operator::ResponseFlags { long } => Value::Flags { flags: info.flags, long: *long },
+            Operator::ResponseFlags(style) => Value::Flags(info.flags, *style),
             Operator::BytesReceived => Value::Number(info.bytes_received),
             Operator::BytesSent => Value::Number(info.bytes_sent),
             Operator::Duration(from, to, unit) => number(duration(info, *from, *to, *unit)),
@@ -233,8 +208,8 @@ impl Value<'_> {
             Value::Ip { ip, port: None } => write!(field, "{ip}"),
             Value::Ip { ip, port: Some(port) } => write!(field, "{}", std::net::SocketAddr::new(ip, port)),
             Value::Network { ip, len } => write!(field, "{ip}/{len}"),
-            Value::Flags { flags, long: false } => write!(field, "{}", flags.short()),
-            Value::Flags { flags, long: true } => write!(field, "{}", flags.long()),
+            Value::Flags(flags, Style::Short) => write!(field, "{}", flags.short()),
+            Value::Flags(flags, Style::Long) => write!(field, "{}", flags.long()),
             Value::Time(time, format) => format.write(time, field),
         };
     }
@@ -246,8 +221,8 @@ fn without_argument(name: &str) -> Option<Operator> {
         "PROTOCOL" => Operator::Protocol,
         "RESPONSE_CODE" => Operator::ResponseCode,
         "RESPONSE_CODE_DETAILS" => Operator::ResponseCodeDetails,
-        "RESPONSE_FLAGS" => Operator::ResponseFlags { long: false },
-        "RESPONSE_FLAGS_LONG" => Operator::ResponseFlags { long: true },
+        "RESPONSE_FLAGS" => Operator::ResponseFlags(Style::Short),
+        "RESPONSE_FLAGS_LONG" => Operator::ResponseFlags(Style::Long),
         "BYTES_RECEIVED" => Operator::BytesReceived,
         "BYTES_SENT" => Operator::BytesSent,
         "DURATION" => span(Point::DsRxBeg, Point::DsTxEnd),
