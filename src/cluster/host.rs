@@ -25,11 +25,11 @@ impl Host {
         self.active_requests.load(Relaxed)
     }
 
-    pub(super) fn request_started(&self) {
+    pub(crate) fn request_started(&self) {
         self.active_requests.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn request_ended(&self) {
+    pub(crate) fn request_ended(&self) {
         self.active_requests.fetch_sub(1, Relaxed);
     }
 }

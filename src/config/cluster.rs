@@ -2,32 +2,42 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
+use super::address;
+use super::text::{Complaint, Cx, Kind, Node, read, write};
 use crate::runtime::net::Addr;
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cluster {
+    /// At least one.
     pub endpoints: Vec<Endpoint>,
     pub load_balancing: LoadBalancing,
     /// TCP connect. Default 5 s.
+    #[serde(serialize_with = "write::duration")]
     pub connect_timeout: Duration,
     /// An idle connection is closed after this. Default 60 s; `None` is "off".
+    #[serde(serialize_with = "write::duration_or_off")]
     pub idle_timeout: Option<Duration>,
     /// Idle connections kept by each worker, over all hosts. Default 1024.
     pub max_idle_connections: usize,
-    /// A connection is closed after this many requests. `None`: never.
+    /// A connection is closed after this many requests. `None`: never ("off", the default).
+    #[serde(serialize_with = "write::or_off")]
     pub max_requests_per_connection: Option<u64>,
     pub circuit_breaker: CircuitBreaker,
 }
 
 /// `"host:port"` or `{ "address": "host:port", "weight": 1 }`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Endpoint {
+    #[serde(serialize_with = "write::display")]
     pub address: Addr,
     /// 1 to 128. Default 1.
     pub weight: u32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LoadBalancing {
     #[default]
     RoundRobin,
@@ -36,7 +46,7 @@ pub enum LoadBalancing {
 }
 
 /// Limits over all workers. Beyond them: 503 with response flag `UO`, at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct CircuitBreaker {
     /// Default 1024.
     pub max_connections: u32,
@@ -44,4 +54,117 @@ pub struct CircuitBreaker {
     pub max_pending_requests: u32,
     /// Default 1024.
     pub max_requests: u32,
+}
+
+impl Default for CircuitBreaker {
+    fn default() -> CircuitBreaker {
+        CircuitBreaker { max_connections: 1024, max_pending_requests: 1024, max_requests: 1024 }
+    }
+}
+
+impl Cluster {
+    /// A cluster of these endpoints, all else by default.
+    pub fn new(endpoints: Vec<Endpoint>) -> Cluster {
+        Cluster {
+            endpoints,
+            load_balancing: LoadBalancing::default(),
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: Some(Duration::from_secs(60)),
+            max_idle_connections: 1024,
+            max_requests_per_connection: None,
+            circuit_breaker: CircuitBreaker::default(),
+        }
+    }
+}
+
+pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
+    const LOAD_BALANCING: &[(&str, LoadBalancing)] = &[
+        ("round_robin", LoadBalancing::RoundRobin),
+        ("least_request", LoadBalancing::LeastRequest),
+        ("random", LoadBalancing::Random),
+    ];
+    let default = Cluster::new(Vec::new());
+    let mut o = cx.object(node)?;
+    o.later(&[
+        "discovery",
+        "dns",
+        "protocol",
+        "tls",
+        "http",
+        "health_check",
+        "outlier_detection",
+        "proxy_protocol",
+        "slow_start",
+        "subsets",
+        "hash",
+        "zone_aware",
+        "panic_threshold",
+    ]);
+    let endpoints = o.required("endpoints", read_endpoints);
+    let cluster = Cluster {
+        load_balancing: o.optional("load_balancing", default.load_balancing, read::one_of(LOAD_BALANCING)),
+        connect_timeout: o.optional("connect_timeout", default.connect_timeout, read::timeout),
+        idle_timeout: o.optional("idle_timeout", default.idle_timeout, read::or_off(read::timeout)),
+        max_idle_connections: o.optional(
+            "max_idle_connections",
+            default.max_idle_connections,
+            read::integer(0..=1_000_000),
+        ),
+        max_requests_per_connection: o.optional(
+            "max_requests_per_connection",
+            default.max_requests_per_connection,
+            read::or_off(read::integer(1..=u64::MAX)),
+        ),
+        circuit_breaker: o.optional("circuit_breaker", default.circuit_breaker, read_circuit_breaker),
+        endpoints: Vec::new(),
+    };
+    o.finish();
+    Some(Cluster { endpoints: endpoints?, ..cluster })
+}
+
+fn read_endpoints(cx: &Cx, node: &Node) -> Option<Vec<Endpoint>> {
+    let nodes = cx.elements(node, "a list of endpoints")?;
+    if nodes.is_empty() {
+        return cx.refuse(node, Complaint::new("is empty").expected("at least one endpoint"));
+    }
+    let mut endpoints: Vec<Endpoint> = Vec::with_capacity(nodes.len());
+    let mut seen = std::collections::HashSet::new();
+    for node in &nodes {
+        if let Some(endpoint) = read_endpoint(cx, node) {
+            if !seen.insert(endpoint.address.to_string()) {
+                cx.warn(node, format!("{} is an endpoint of this cluster already", endpoint.address));
+            }
+            endpoints.push(endpoint);
+        }
+    }
+    Some(endpoints)
+}
+
+fn read_endpoint(cx: &Cx, node: &Node) -> Option<Endpoint> {
+    match node.kind() {
+        Kind::String => Some(Endpoint { address: address::connecting(cx, node)?, weight: 1 }),
+        Kind::Object => {
+            let mut o = cx.object(node)?;
+            o.later(&["priority", "zone", "metadata", "name"]);
+            let address = o.required("address", address::connecting);
+            let weight = o.optional("weight", 1, read::integer(1..=128));
+            o.finish();
+            Some(Endpoint { address: address?, weight })
+        }
+        _ => cx.wrong_type(node, "an address, or an object with an \"address\""),
+    }
+}
+
+fn read_circuit_breaker(cx: &Cx, node: &Node) -> Option<CircuitBreaker> {
+    let default = CircuitBreaker::default();
+    let limit = || read::integer(1..=u64::from(u32::MAX));
+    let mut o = cx.object(node)?;
+    o.later(&["max_retries", "retry_budget", "track_remaining"]);
+    let breaker = CircuitBreaker {
+        max_connections: o.optional("max_connections", default.max_connections, limit()),
+        max_pending_requests: o.optional("max_pending_requests", default.max_pending_requests, limit()),
+        max_requests: o.optional("max_requests", default.max_requests, limit()),
+    };
+    o.finish();
+    Some(breaker)
 }

@@ -2,42 +2,58 @@
 
 use std::time::Duration;
 
-use super::Cidr;
+use serde::Serialize;
 
-#[derive(Debug, Clone, PartialEq)]
+use super::Cidr;
+use super::text::{Complaint, Cx, Node, quote, read, write};
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Http {
     /// Request line and fields together, in bytes. Default 60 KiB, 1 KiB to 1 MiB. Beyond: 431.
+    #[serde(serialize_with = "write::size")]
     pub max_request_headers: usize,
     /// Fields of a request. Default 100, 1 to 1000. Beyond: 431.
     pub max_headers_count: usize,
-    /// The request target, in bytes. Default 8 KiB. Beyond: 414.
+    /// The request target, in bytes. Default 8 KiB, 64 B to 1 MiB, at most `max_request_headers`. Beyond: 414.
+    #[serde(serialize_with = "write::size")]
     pub max_request_target: usize,
     /// Default 1000; `None` is "off". The last response says `Connection: close`.
+    #[serde(serialize_with = "write::or_off")]
     pub max_requests_per_connection: Option<u64>,
 
     /// The whole head must be here within this time of its first byte (or of the accept). Default 10 s.
+    #[serde(serialize_with = "write::duration_or_off")]
     pub request_headers_timeout: Option<Duration>,
     /// The whole request must be here within this time. Default off.
+    #[serde(serialize_with = "write::duration_or_off")]
     pub request_timeout: Option<Duration>,
     /// Between two reads of a request body. Default 30 s.
+    #[serde(serialize_with = "write::duration_or_off")]
     pub request_body_idle_timeout: Option<Duration>,
     /// Least rate of a request body, in bytes per second after the first 10 s. Default 256; 0 is no least rate.
+    #[serde(serialize_with = "write::size")]
     pub request_body_min_rate: u64,
     /// No byte either way on a stream. Default 5 min.
+    #[serde(serialize_with = "write::duration_or_off")]
     pub stream_idle_timeout: Option<Duration>,
     /// The client takes no byte of a response that is there. Default 30 s.
+    #[serde(serialize_with = "write::duration_or_off")]
     pub stream_flush_timeout: Option<Duration>,
     /// A connection without a request. Default 75 s.
+    #[serde(serialize_with = "write::duration_or_off")]
     pub idle_timeout: Option<Duration>,
     /// Default off.
+    #[serde(serialize_with = "write::duration_or_off")]
     pub max_stream_duration: Option<Duration>,
     /// Default off.
+    #[serde(serialize_with = "write::duration_or_off")]
     pub max_connection_duration: Option<Duration>,
 
     /// Value of `server`. Default "nuncio".
     pub server_name: String,
     pub server_header: ServerHeader,
     /// Adds this name to `via`. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub via: Option<String>,
 
     /// The peer's address is the client's, and is appended to `x-forwarded-for`. Default true.
@@ -45,6 +61,7 @@ pub struct Http {
     /// Proxies in front of this one whose `x-forwarded-for` entries are believed. Default 0.
     pub xff_num_trusted_hops: u32,
     /// Peers whose `x-forwarded-*` and `x-envoy-*` fields are believed. Default: none.
+    #[serde(serialize_with = "write::display_list")]
     pub trusted_proxies: Vec<Cidr>,
 
     /// Default true.
@@ -73,7 +90,8 @@ pub struct Http {
     pub upgrades: Vec<Upgrade>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ServerHeader {
     #[default]
     Overwrite,
@@ -81,7 +99,8 @@ pub enum ServerHeader {
     PassThrough,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EscapedSlashes {
     KeepUnchanged,
     #[default]
@@ -90,7 +109,8 @@ pub enum EscapedSlashes {
     UnescapeAndForward,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Underscores {
     Allow,
     #[default]
@@ -99,10 +119,168 @@ pub enum Underscores {
 }
 
 /// What a connection may become on a route that allows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Upgrade {
     /// `"websocket"`: RFC 6455.
     Websocket,
     /// `"connect"`: the CONNECT method, passed to an upstream that is a proxy itself.
     Connect,
+}
+
+impl Default for Http {
+    fn default() -> Http {
+        Http {
+            max_request_headers: 60 << 10,
+            max_headers_count: 100,
+            max_request_target: 8 << 10,
+            max_requests_per_connection: Some(1000),
+            request_headers_timeout: Some(Duration::from_secs(10)),
+            request_timeout: None,
+            request_body_idle_timeout: Some(Duration::from_secs(30)),
+            request_body_min_rate: 256,
+            stream_idle_timeout: Some(Duration::from_secs(300)),
+            stream_flush_timeout: Some(Duration::from_secs(30)),
+            idle_timeout: Some(Duration::from_secs(75)),
+            max_stream_duration: None,
+            max_connection_duration: None,
+            server_name: "nuncio".to_owned(),
+            server_header: ServerHeader::default(),
+            via: None,
+            use_remote_address: true,
+            xff_num_trusted_hops: 0,
+            trusted_proxies: Vec::new(),
+            generate_request_id: true,
+            preserve_external_request_id: false,
+            always_set_request_id_in_response: false,
+            normalize_path: true,
+            merge_slashes: true,
+            path_with_escaped_slashes_action: EscapedSlashes::default(),
+            headers_with_underscores_action: Underscores::default(),
+            proxy_100_continue: false,
+            enable_trailers: false,
+            accept_http_10: true,
+            upgrades: Vec::new(),
+        }
+    }
+}
+
+const SERVER_HEADER: &[(&str, ServerHeader)] = &[
+    ("overwrite", ServerHeader::Overwrite),
+    ("append_if_absent", ServerHeader::AppendIfAbsent),
+    ("pass_through", ServerHeader::PassThrough),
+];
+const ESCAPED_SLASHES: &[(&str, EscapedSlashes)] = &[
+    ("keep_unchanged", EscapedSlashes::KeepUnchanged),
+    ("reject_request", EscapedSlashes::RejectRequest),
+    ("unescape_and_redirect", EscapedSlashes::UnescapeAndRedirect),
+    ("unescape_and_forward", EscapedSlashes::UnescapeAndForward),
+];
+const UNDERSCORES: &[(&str, Underscores)] = &[
+    ("allow", Underscores::Allow),
+    ("reject_request", Underscores::RejectRequest),
+    ("drop_header", Underscores::DropHeader),
+];
+const UPGRADES: &[(&str, Upgrade)] = &[("websocket", Upgrade::Websocket), ("connect", Upgrade::Connect)];
+const LATER: &[&str] = &[
+    "max_concurrent_streams",
+    "initial_stream_window",
+    "initial_connection_window",
+    "strip_any_host_port",
+    "forward_client_cert",
+    "local_reply",
+    "alt_svc",
+];
+
+pub(super) fn read(cx: &Cx, node: &Node) -> Option<Http> {
+    let mut o = cx.object(node)?;
+    o.later(LATER);
+    let mut http = Http::default();
+    o.maybe("versions", read::some(read_version));
+
+    let h = &mut http;
+    set(&mut h.max_request_headers, o.maybe("max_request_headers", read::size(1 << 10..=1 << 20)));
+    set(&mut h.max_headers_count, o.maybe("max_headers_count", read::integer(1..=1000)));
+    let limit = h.max_request_headers;
+    let target = o.maybe("max_request_target", |cx, node| match read::size(64..=1 << 20)(cx, node)? {
+        target if target > limit => {
+            cx.refuse(node, "is larger than \"max_request_headers\", which the target is part of")
+        }
+        target => Some(target),
+    });
+    h.max_request_target = target.unwrap_or(h.max_request_target.min(limit));
+    let requests = o.maybe("max_requests_per_connection", read::or_off(read::integer(1..=u64::MAX)));
+    set(&mut h.max_requests_per_connection, requests);
+
+    for (key, timeout) in [
+        ("request_headers_timeout", &mut h.request_headers_timeout),
+        ("request_timeout", &mut h.request_timeout),
+        ("request_body_idle_timeout", &mut h.request_body_idle_timeout),
+        ("stream_idle_timeout", &mut h.stream_idle_timeout),
+        ("stream_flush_timeout", &mut h.stream_flush_timeout),
+        ("idle_timeout", &mut h.idle_timeout),
+        ("max_stream_duration", &mut h.max_stream_duration),
+        ("max_connection_duration", &mut h.max_connection_duration),
+    ] {
+        set(timeout, o.maybe(key, read::or_off(read::timeout)));
+    }
+    set(&mut h.request_body_min_rate, o.maybe("request_body_min_rate", read::size(0..=1 << 30)));
+
+    set(&mut h.server_name, o.maybe("server_name", read::full_header_value));
+    set(&mut h.server_header, o.maybe("server_header", read::one_of(SERVER_HEADER)));
+    h.via = o.maybe("via", read_via);
+    set(&mut h.xff_num_trusted_hops, o.maybe("xff_num_trusted_hops", read::integer(0..=100)));
+    set(&mut h.trusted_proxies, o.maybe("trusted_proxies", read::one_or_list(read_trusted)));
+    for (key, flag) in [
+        ("use_remote_address", &mut h.use_remote_address),
+        ("generate_request_id", &mut h.generate_request_id),
+        ("preserve_external_request_id", &mut h.preserve_external_request_id),
+        ("always_set_request_id_in_response", &mut h.always_set_request_id_in_response),
+        ("normalize_path", &mut h.normalize_path),
+        ("merge_slashes", &mut h.merge_slashes),
+        ("proxy_100_continue", &mut h.proxy_100_continue),
+        ("enable_trailers", &mut h.enable_trailers),
+        ("accept_http_10", &mut h.accept_http_10),
+    ] {
+        set(flag, o.maybe(key, read::boolean));
+    }
+    let slashes = o.maybe("path_with_escaped_slashes_action", read::one_of(ESCAPED_SLASHES));
+    set(&mut h.path_with_escaped_slashes_action, slashes);
+    let underscores = o.maybe("headers_with_underscores_action", read::one_of(UNDERSCORES));
+    set(&mut h.headers_with_underscores_action, underscores);
+    set(&mut h.upgrades, o.maybe("upgrades", read_upgrades));
+    o.finish();
+    Some(http)
+}
+
+pub(super) fn read_upgrades(cx: &Cx, node: &Node) -> Option<Vec<Upgrade>> {
+    read::one_or_list(read::one_of(UPGRADES))(cx, node)
+}
+
+fn set<T>(value: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *value = given;
+    }
+}
+
+fn read_version(cx: &Cx, node: &Node) -> Option<()> {
+    match read::string(cx, node)?.as_str() {
+        "h1" => Some(()),
+        later @ ("h2" | "h3") => cx.refuse(node, format!("\"{later}\" is not supported yet")),
+        other => cx.refuse(node, Complaint::new(format!("{} is not known here", quote(other))).expected("\"h1\"")),
+    }
+}
+
+/// A pseudonym: a token or a host (RFC 9110 section 7.6.3).
+fn read_via(cx: &Cx, node: &Node) -> Option<String> {
+    let via = read::string(cx, node)?;
+    if nuncio_http::validate::is_token(via.as_bytes()) { Some(via) } else { read::authority(cx, node) }
+}
+
+fn read_trusted(cx: &Cx, node: &Node) -> Option<Cidr> {
+    let range: Cidr = read::parsed("an address range such as \"192.0.2.0/24\" or \"2001:db8::/32\"")(cx, node)?;
+    if range.prefix_len == 0 {
+        cx.warn(node, "believes every peer: anyone may claim any client address");
+    }
+    Some(range)
 }

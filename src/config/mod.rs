@@ -3,6 +3,8 @@
 //! opens a socket or a certificate: that is what the rest of the proxy makes of it.
 
 mod access_log;
+mod action;
+mod address;
 mod admin;
 mod cidr;
 mod cluster;
@@ -10,36 +12,62 @@ mod filter;
 mod header_edits;
 mod http;
 mod listener;
+mod load;
 mod matcher;
+mod path_text;
+mod reach;
+mod regex;
+mod rewrite;
 mod route;
+mod route_match;
+#[cfg(test)]
+mod tests;
+mod text;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub use access_log::{AccessLog, LogFormat, LogPath};
-pub use admin::Admin;
-pub use cidr::Cidr;
-pub use cluster::{CircuitBreaker, Cluster, Endpoint, LoadBalancing};
-pub use filter::{Buffer, Cors, Fault, FaultAbort, FaultDelay, Filter, FilterOverride, HeaderMutation, LocalRateLimit};
-pub use header_edits::{HeaderEdits, HeaderTemplate};
-pub use http::{EscapedSlashes, Http, ServerHeader, Underscores, Upgrade};
-pub use listener::{Listener, Protocol};
-pub use matcher::{Matcher, Pattern};
-pub use route::{
-    Action, HostPattern, Match, PathMatch, PathPattern, Redirect, Respond, Rewrite, Route, WeightedCluster,
+use serde::Serialize;
+
+use self::text::write;
+
+pub use self::access_log::{AccessLog, LogFormat, LogPath};
+pub use self::action::{Action, Redirect, Respond, WeightedCluster};
+pub use self::admin::Admin;
+pub use self::cidr::{Cidr, CidrError};
+pub use self::cluster::{CircuitBreaker, Cluster, Endpoint, LoadBalancing};
+pub use self::filter::{
+    Buffer, Cors, Fault, FaultAbort, FaultDelay, Filter, FilterOverride, HeaderMutation, LocalRateLimit,
 };
+pub use self::header_edits::{HeaderEdits, HeaderTemplate};
+pub use self::http::{EscapedSlashes, Http, ServerHeader, Underscores, Upgrade};
+pub use self::listener::{Listener, Protocol};
+pub use self::load::{MAX_FILE, load, parse};
+pub use self::matcher::{Matcher, Pattern};
+pub use self::regex::{full_regex, partial_regex};
+pub use self::rewrite::Rewrite;
+pub use self::route::Route;
+pub use self::route_match::{HostPattern, Match, PathMatch, PathPattern};
+pub use self::text::{Problem, Problems};
+
+/// What is allowed but hardly meant, in file order.
+pub type Warnings = Vec<Problem>;
 
 /// One configuration file.
-#[derive(Debug, Clone, PartialEq)]
+/// Serialises as the file that says the same with every default written out.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Config {
     pub node: Node,
     pub workers: Workers,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub admin: Option<Admin>,
     /// How long a drain waits for requests in flight. Default 30 s.
+    #[serde(serialize_with = "write::duration")]
     pub drain_time: Duration,
     /// Reload when the file changes. Default false.
     pub watch: bool,
-    /// Most downstream connections over all listeners. `None`: half of the open-file limit.
+    /// Most downstream connections over all listeners. `None`: half of the open-file limit ("auto", the default).
+    #[serde(serialize_with = "write::or_auto")]
     pub max_connections: Option<u64>,
     /// For every listener that has none of its own. Default: none.
     pub access_log: Vec<AccessLog>,
@@ -48,7 +76,7 @@ pub struct Config {
 }
 
 /// Who this proxy is, for its operators.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Node {
     pub id: String,
     pub cluster: String,
@@ -63,4 +91,23 @@ pub enum Workers {
     Auto,
     /// 1 to 1024.
     Count(usize),
+}
+
+impl Serialize for Workers {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Workers::Auto => out.serialize_str("auto"),
+            Workers::Count(count) => count.serialize(out),
+        }
+    }
+}
+
+impl Config {
+    /// The effective configuration as a file, indented, with a line end.
+    pub fn to_json(&self) -> String {
+        // Nothing in it fails: keys are texts and numbers finite. Were it otherwise, the text would say so.
+        let mut json = serde_json::to_string_pretty(self).unwrap_or_else(|error| format!("\"{error}\""));
+        json.push('\n');
+        json
+    }
 }

@@ -3,123 +3,135 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use nuncio_http::{HeaderName, Method};
+use serde::Serialize;
 
-use super::{FilterOverride, HeaderEdits, Matcher, Upgrade};
+use super::rewrite::{self, Rewrite};
+use super::text::{Complaint, Cx, Node, Object, read, write};
+use super::{Action, Filter, FilterOverride, HeaderEdits, Http, Match, PathPattern, Upgrade};
+use super::{action, filter, header_edits, http, reach, route_match};
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Route {
     /// For logs and stats. Default: empty.
     pub name: String,
+    #[serde(rename = "match")]
     pub matches: Match,
+    #[serde(flatten)]
     pub action: Action,
     /// From the end of the request to the end of the response. Default 15 s; `None` is "off".
+    #[serde(serialize_with = "write::duration_or_off")]
     pub timeout: Option<Duration>,
     /// In place of the listener's `stream_idle_timeout`, where given; `Some(None)` is "off".
+    #[serde(serialize_with = "write::own_duration_or_off", skip_serializing_if = "Option::is_none")]
     pub idle_timeout: Option<Option<Duration>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rewrite: Option<Rewrite>,
     pub request_headers: HeaderEdits,
     pub response_headers: HeaderEdits,
     /// `None`: the listener's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub upgrades: Option<Vec<Upgrade>>,
     /// By filter type.
     pub filters: BTreeMap<String, FilterOverride>,
 }
 
-/// All of these hold; what is not given holds for every request.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Match {
-    /// Any of these.
-    pub host: Vec<HostPattern>,
-    pub path: Option<PathMatch>,
-    /// Any of these.
-    pub method: Vec<Method>,
-    pub headers: Vec<(HeaderName, Matcher)>,
-    /// Query parameters, by their first value.
-    pub query: Vec<(String, Matcher)>,
+impl Route {
+    /// A route for every request, all else by default.
+    pub fn new(action: Action) -> Route {
+        Route {
+            name: String::new(),
+            matches: Match::default(),
+            action,
+            timeout: Some(Duration::from_secs(15)),
+            idle_timeout: None,
+            rewrite: None,
+            request_headers: HeaderEdits::default(),
+            response_headers: HeaderEdits::default(),
+            upgrades: None,
+            filters: BTreeMap::new(),
+        }
+    }
 }
 
-/// A host without its port, lower case.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum HostPattern {
-    /// `*`
-    Any,
-    Exact(String),
-    /// `*.example.com`, kept as `.example.com`.
-    Suffix(String),
-    /// `example.*`, kept as `example.`.
-    Prefix(String),
+/// What a route refers to in its listener.
+pub(super) struct RouteCx<'l> {
+    pub(super) http: &'l Http,
+    pub(super) filters: &'l [Filter],
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub struct PathMatch {
-    pub pattern: PathPattern,
-    /// Default false.
-    pub ignore_case: bool,
+/// Keys of features to come.
+const LATER: &[&str] = &[
+    "retry",
+    "shadow",
+    "hash",
+    "tracing",
+    "rate_limits",
+    "cors",
+    "per_try_timeout",
+    "max_stream_duration",
+    "grpc_timeout",
+    "metadata",
+    "early_data",
+    "internal_redirect",
+];
+
+/// Every route; warns of those that no request can reach.
+pub(super) fn read_all(cx: &Cx, node: &Node, listener: &RouteCx) -> Option<Vec<Route>> {
+    let mut routes = Vec::new();
+    let mut reach = reach::Reach::default();
+    for (at, node) in cx.elements(node, "a list of routes")?.iter().enumerate() {
+        let Some(route) = read(cx, node, listener) else { continue };
+        if let Some(earlier) = reach.covered_by(&route.matches) {
+            cx.warn(node, format!("is never reached: routes[{earlier}] takes every request that it matches"));
+        }
+        reach.add(at, &route.matches);
+        routes.push(route);
+    }
+    Some(routes)
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub enum PathPattern {
-    Exact(String),
-    Prefix(String),
-    /// `/a` matches `/a` and `/a/b`, not `/ab`. Without a `/` at its end.
-    PathSeparatedPrefix(String),
-    /// Matches the whole path.
-    Regex(String),
+fn read(cx: &Cx, node: &Node, listener: &RouteCx) -> Option<Route> {
+    let mut o = cx.object(node)?;
+    o.later(LATER);
+    let default = Route::new(Action::Cluster(String::new()));
+    let name = o.optional("name", default.name, read::name_or_empty);
+    let matches = o.optional("match", default.matches, |cx, node| route_match::read(cx, node, listener.http));
+    let action = action::read(cx, node, &mut o);
+    let rewrite = o.maybe("rewrite", rewrite::read);
+    check_prefix(cx, node, &matches, &action, &rewrite);
+    let route = Route {
+        name,
+        matches,
+        action: default.action,
+        timeout: o.optional("timeout", default.timeout, read::or_off(read::timeout)),
+        idle_timeout: o.maybe("idle_timeout", read::or_off(read::timeout)),
+        rewrite,
+        request_headers: o.optional("request_headers", default.request_headers, header_edits::read),
+        response_headers: o.optional("response_headers", default.response_headers, header_edits::read),
+        upgrades: o.maybe("upgrades", http::read_upgrades),
+        filters: read_filters(&mut o, listener),
+    };
+    o.finish();
+    let action = action?;
+    if !matches!(action, Action::Cluster(_) | Action::Clusters(_)) && route.rewrite.is_some() {
+        cx.warn(node, "\"rewrite\" has no effect: nothing is forwarded");
+    }
+    Some(Route { action, ..route })
 }
 
-/// What becomes of the request: one of these keys stands in the route.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Action {
-    /// `"cluster": NAME`
-    Cluster(String),
-    /// `"clusters": [{ "name": NAME, "weight": N }]`
-    Clusters(Vec<WeightedCluster>),
-    Redirect(Redirect),
-    Respond(Respond),
+fn read_filters(o: &mut Object, listener: &RouteCx) -> BTreeMap<String, FilterOverride> {
+    o.optional("filters", BTreeMap::new(), |cx, node| filter::read_overrides(cx, node, listener.filters))
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub struct WeightedCluster {
-    pub name: String,
-    /// Its share of the sum of all. At least one weight is above 0.
-    pub weight: u32,
-}
-
-/// A new path or host before forwarding.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Rewrite {
-    /// Replaces the matched `prefix`, `path_separated_prefix` or `exact` path.
-    pub prefix: Option<String>,
-    /// Replaces every match of a regex in the path; `$1` or `${name}` stand for groups.
-    pub regex: Option<(String, String)>,
-    /// Replaces the authority; the old one goes to `x-forwarded-host`.
-    pub host: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Redirect {
-    /// 301, 302, 303, 307 or 308. Default 301.
-    pub status: u16,
-    /// `"http"` or `"https"`. Default: the request's.
-    pub scheme: Option<String>,
-    /// Default: the request's.
-    pub host: Option<String>,
-    pub port: Option<u16>,
-    /// Replaces path and query. At most one of `path`, `prefix`.
-    pub path: Option<String>,
-    /// Replaces the matched prefix.
-    pub prefix: Option<String>,
-    /// Default false.
-    pub strip_query: bool,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Respond {
-    /// 200 to 599.
-    pub status: u16,
-    /// At most 64 KiB.
-    pub body: String,
-    /// Default `text/plain` for a body.
-    pub content_type: Option<String>,
+/// A matched prefix can only be replaced where a prefix was matched.
+fn check_prefix(cx: &Cx, node: &Node, matches: &Match, action: &Option<Action>, rewrite: &Option<Rewrite>) {
+    let key = match (action, rewrite) {
+        (_, Some(Rewrite { prefix: Some(_), .. })) => "rewrite.prefix",
+        (Some(Action::Redirect(redirect)), _) if redirect.prefix.is_some() => "redirect.prefix",
+        _ => return,
+    };
+    if matches.path.as_ref().is_none_or(|path| matches!(path.pattern, PathPattern::Regex(_))) {
+        let complaint = Complaint::new(format!("\"{key}\" replaces the matched prefix, but \"match\" has none"));
+        cx.refuse::<()>(node, complaint.expected("a \"prefix\", \"path_separated_prefix\" or \"exact\" path"));
+    }
 }

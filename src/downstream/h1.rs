@@ -73,6 +73,13 @@ impl Connection {
         slot: Rc<ListenerSlot>,
         admission: Admission,
     ) -> Connection {
+        let view = slot.view();
+        view.listener_stats.downstream_cx_total.inc();
+        view.listener_stats.downstream_cx_active.inc();
+        view.stats.downstream_cx_total.inc();
+        view.stats.downstream_cx_active.inc();
+        view.stats.downstream_cx_http1_total.inc();
+        view.stats.downstream_cx_http1_active.inc();
         let rt = &slot.worker.rt;
         Connection { transport, info, timer: rt.timer(), opened: rt.now(), requests: 0, admission, slot }
     }
@@ -184,6 +191,20 @@ impl Connection {
             }
         })
         .await;
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let view = self.slot.view();
+        let lived = view.worker.rt.now().saturating_duration_since(self.opened);
+        view.listener_stats.downstream_cx_active.dec();
+        view.listener_stats.downstream_cx_destroy.inc();
+        view.listener_stats.downstream_cx_length_ms.record(lived);
+        view.stats.downstream_cx_active.dec();
+        view.stats.downstream_cx_http1_active.dec();
+        view.stats.downstream_cx_destroy.inc();
+        view.stats.downstream_cx_length_ms.record(lived);
     }
 }
 

@@ -26,7 +26,7 @@ use nuncio_http::{HeaderList, RequestHead, ResponseHead};
 
 pub use chain::{Chain, Offer, Part};
 pub use chunk::Chunk;
-pub use registry::{Factories, build};
+pub use registry::{Build, Factories, build};
 
 use crate::error::ResponseFlags;
 use crate::runtime::Rt;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::{Admission, ListenerSlot};
+use super::ListenerSlot;
 use crate::downstream::h1::Connection;
 use crate::runtime::net::{Stream, WorkerListener, is_fd_exhausted};
 use crate::runtime::Transport;
@@ -21,10 +21,9 @@ pub async fn accept_loop(mut listener: WorkerListener, slot: Rc<ListenerSlot>) {
     let mut batch = 0;
     loop {
         let accepted = std::future::poll_fn(|task| {
-            if slot.connections.is_draining() {
+            if slot.connections.poll_stop_accepting(task).is_ready() {
                 return Poll::Ready(None);
             }
-            slot.connections.on_drain(task);
             listener.poll_accept(task).map(Some)
         })
         .await;
@@ -32,7 +31,6 @@ pub async fn accept_loop(mut listener: WorkerListener, slot: Rc<ListenerSlot>) {
             None => return,
             Some(Ok(stream)) => admit(stream, &slot),
             Some(Err(error)) => {
-                slot.view().listener_stats.downstream_cx_accept_failed.inc();
                 log::warn!("listener {}: accept: {error}", slot.name);
                 let pause = if is_fd_exhausted(&error) { PAUSE } else { PAUSE / 10 };
                 slot.worker.rt.sleep(pause).await;
@@ -51,7 +49,7 @@ fn admit(stream: Stream, slot: &Rc<ListenerSlot>) {
     let admission = match slot.connections.admit() {
         Ok(admission) => admission,
         Err(0) => return view.listener_stats.downstream_cx_overflow.inc(),
-        Err(_) => return view.listener_stats.downstream_global_cx_overflow.inc(),
+        Err(_) => return view.listener_stats.downstream_cx_overload_reject.inc(),
     };
     let worker = &slot.worker;
     let info = Rc::new(ConnectionInfo {
@@ -60,6 +58,5 @@ fn admit(stream: Stream, slot: &Rc<ListenerSlot>) {
         local: stream.local_addr().clone(),
         listener: slot.name.clone(),
     });
-    let connection = Connection::new(Box::new(stream), info, slot.clone(), Counted::new(slot, admission));
-    worker.rt.spawn(connection.serve());
+    worker.rt.spawn(Connection::new(Box::new(stream), info, slot.clone(), admission).serve());
 }

@@ -52,6 +52,8 @@ struct Shared {
     idle: RefCell<Vec<Option<Waker>>>,
     free: RefCell<Vec<u32>>,
     open: Cell<usize>,
+    /// The accept loop.
+    acceptor: RefCell<Option<Waker>>,
     /// Who waits for the last one to close.
     empty: RefCell<Option<Waker>>,
 }
@@ -64,6 +66,7 @@ impl Connections {
             idle: RefCell::default(),
             free: RefCell::default(),
             open: Cell::new(0),
+            acceptor: RefCell::default(),
             empty: RefCell::default(),
         }))
     }
@@ -94,7 +97,20 @@ impl Connections {
     pub fn drain(&self) {
         self.0.draining.set(true);
         let wakers: Vec<Waker> = self.0.idle.borrow_mut().iter_mut().filter_map(Option::take).collect();
-        wakers.into_iter().for_each(Waker::wake);
+        let acceptor = self.0.acceptor.take();
+        wakers.into_iter().chain(acceptor).for_each(Waker::wake);
+    }
+
+    /// For the accept loop: ready when it is to stop.
+    pub fn poll_stop_accepting(&self, task: &mut Context<'_>) -> Poll<()> {
+        if self.is_draining() {
+            return Poll::Ready(());
+        }
+        let mut acceptor = self.0.acceptor.borrow_mut();
+        if !acceptor.as_ref().is_some_and(|waker| waker.will_wake(task.waker())) {
+            *acceptor = Some(task.waker().clone());
+        }
+        Poll::Pending
     }
 
     pub fn is_draining(&self) -> bool {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Connections;
-use crate::access_log::AccessLogger;
+use crate::access_log::Logger;
 use crate::cluster::ClusterView;
 use crate::config;
 use crate::filter::FilterFactory;
@@ -28,7 +28,7 @@ pub struct ListenerView {
     pub clusters: Rc<[Rc<ClusterView>]>,
     pub stats: Handle<HttpStats>,
     pub listener_stats: Handle<ListenerStats>,
-    pub access_logs: Rc<[AccessLogger]>,
+    pub access_logs: Rc<[Logger]>,
 }
 
 /// What a route brings besides its match and action.

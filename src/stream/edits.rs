@@ -3,7 +3,7 @@
 use nuncio_http::{HeaderList, HeaderName};
 
 use super::info::StreamInfo;
-use crate::access_log::format::{Format, FormatError};
+use crate::access_log::{Format, FormatError};
 use crate::config;
 
 /// A compiled [`config::HeaderEdits`].
@@ -22,11 +22,8 @@ enum Value {
 
 impl HeaderEditor {
     pub fn new(edits: &config::HeaderEdits) -> Result<HeaderEditor, FormatError> {
-        let compile = |templates: &[config::HeaderTemplate]| {
-            let value = |text: &str| -> Result<Value, FormatError> {
-                if text.contains('%') { Ok(Value::Template(Format::parse(text)?)) } else { Ok(Value::Literal(text.as_bytes().into())) }
-            };
-            templates.iter().map(|template| Ok((template.name.clone(), value(&template.value)?))).collect()
+        let compile = |templates: &[config::HeaderTemplate]| -> Result<Vec<(HeaderName, Value)>, FormatError> {
+            templates.iter().map(|template| Ok((template.name.clone(), Value::new(&template.value)?))).collect()
         };
         Ok(HeaderEditor { remove: edits.remove.clone(), set: compile(&edits.set)?, add: compile(&edits.add)? })
     }
@@ -73,6 +70,14 @@ impl HeaderEditor {
 pub struct Rendered(Vec<Vec<u8>>);
 
 impl Value {
+    fn new(text: &str) -> Result<Value, FormatError> {
+        let format = Format::parse(text)?;
+        Ok(match format.literal() {
+            Some(text) => Value::Literal(text.into()),
+            None => Value::Template(format),
+        })
+    }
+
     fn text<'a>(&'a self, rendered: &mut std::slice::Iter<'a, Vec<u8>>) -> Option<&'a [u8]> {
         match self {
             Value::Literal(text) => Some(text),

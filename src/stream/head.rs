@@ -31,7 +31,7 @@ impl Stream {
                 }
             }
         }
-        let peer = self.info.connection.remote.ip();
+        let peer = self.info.connection.remote.inet().map(|peer| peer.ip());
         let forwarded = route::apply_forwarded(head, peer, Scheme::Http, &http);
         self.info.client = forwarded.client;
         route::apply_request_id(head, forwarded.trusted, &http);

@@ -80,7 +80,7 @@ impl StreamInfo {
     /// A stream whose request head has just come.
     pub fn new(connection: Rc<ConnectionInfo>, head: RequestHead, rt: &Rt) -> StreamInfo {
         StreamInfo {
-            client: connection.remote.ip(),
+            client: connection.remote.inet().map(|peer| peer.ip()),
             connection,
             start: rt.now(),
             start_time: SystemTime::UNIX_EPOCH + rt.unix_time(),

@@ -15,4 +15,6 @@ mod run;
 mod timeouts;
 
 pub use ends::{Downstream, Outcome};
+pub use info::StreamInfo;
+pub use reply::DRAIN_LIMIT;
 pub use run::Stream;

@@ -8,6 +8,8 @@
 //! ```
 //! Dropping it at any point gives everything back.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -16,7 +18,7 @@ use super::connection::Connection;
 use crate::cluster::{ClusterView, Permit, Resource};
 use crate::error::{Error, Kind, Phase};
 use crate::runtime::Rt;
-use crate::runtime::net::Connect;
+use crate::runtime::net::{Connect, Stream};
 
 pub struct Acquire {
     view: Rc<ClusterView>,
@@ -63,7 +65,7 @@ impl Acquire {
                         return Poll::Ready(Ok(connection));
                     }
                     match self.permit() {
-                        Some(permit) => self.connect(permit, rt)?,
+                        Some(permit) => self.connect(permit, rt),
                         None => return self.queue(task),
                     }
                 }
@@ -80,10 +82,10 @@ impl Acquire {
                         self.view.pool.rejoin(ticket, task.waker());
                         return Poll::Pending;
                     };
-                    self.connect(permit, rt)?;
+                    self.connect(permit, rt);
                 }
                 State::Connecting { connect, permit, started } => {
-                    let result = match connect.poll(task) {
+                    let result = match Pin::new(connect).poll(task) {
                         Poll::Pending if rt.now() >= *started + self.view.shared.config.connect_timeout => {
                             self.view.stats.upstream_cx_connect_timeout.inc();
                             Err(Kind::ConnectTimeout)
@@ -107,15 +109,9 @@ impl Acquire {
         permit().or_else(|| if self.view.pool.evict_oldest() { permit() } else { None })
     }
 
-    fn connect(&mut self, permit: Permit, rt: &Rt) -> Result<(), Error> {
-        let host = self.view.host(self.host);
-        match Connect::start(rt, &host.address) {
-            Ok(connect) => {
-                self.state = State::Connecting { connect, permit: Some(permit), started: rt.now() };
-                Ok(())
-            }
-            Err(_) => Err(self.failed(Kind::Refused)),
-        }
+    fn connect(&mut self, permit: Permit, rt: &Rt) {
+        let connect = Stream::connect(rt, &self.view.host(self.host).address);
+        self.state = State::Connecting { connect, permit: Some(permit), started: rt.now() };
     }
 
     fn queue(&mut self, task: &Context<'_>) -> Poll<Result<Connection, Error>> {
@@ -133,7 +129,7 @@ impl Acquire {
 
     fn connected(
         &mut self,
-        result: Result<crate::runtime::net::Stream, Kind>,
+        result: Result<Stream, Kind>,
         permit: Option<Permit>,
         started: Instant,
         rt: &Rt,

@@ -58,6 +58,7 @@ impl Connection {
     /// Keeps the connection for another request. Only for one whose last exchange was clean to the last byte.
     pub fn keep(mut self, now: Instant) {
         let view = self.view.clone();
+        self.transport.detach();
         if view.is_retired() || self.transport.has_pending_read() {
             return;
         }

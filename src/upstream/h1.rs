@@ -148,17 +148,26 @@ impl Exchange {
     /// The exchange is over: the connection is kept if it is clean to the last byte, and closed if not.
     pub fn finish(self, now: Instant) {
         let clean = self.output.is_empty() && !self.broken && self.codec.can_pool(self.buffer.bytes.is_empty());
-        let view = self.connection.view().clone();
-        view.stats.upstream_cx_tx_bytes_total.add(self.sent);
-        view.stats.upstream_cx_rx_bytes_total.add(self.received);
+        self.count();
         if clean {
             self.connection.keep(now);
         }
     }
 
-    /// Both ways of the exchange are done.
-    pub fn is_request_done(&self) -> bool {
-        self.codec.request_done() && self.output.is_empty()
+    /// The exchange ends early: the connection is closed.
+    pub fn abandon(self) {
+        self.count();
+    }
+
+    /// Index of the host in its cluster.
+    pub fn host(&self) -> usize {
+        self.connection.host
+    }
+
+    fn count(&self) {
+        let stats = &self.connection.view().stats;
+        stats.upstream_cx_tx_bytes_total.add(self.sent);
+        stats.upstream_cx_rx_bytes_total.add(self.received);
     }
 
     fn phase(&self) -> Phase {

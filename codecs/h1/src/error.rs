@@ -141,6 +141,21 @@ pub enum EncodeError {
     UnexpectedUpgrade,
 }
 
+impl EncodeError {
+    /// A word for logs, in the manner of Envoy's response code details.
+    pub fn detail(self) -> &'static str {
+        match self {
+            EncodeError::BadField => "http1.unsendable_header",
+            EncodeError::BadTarget => "http1.unsendable_target",
+            EncodeError::BadStatus => "http1.status_out_of_place",
+            EncodeError::Length(LengthError::TooLong) => "http1.body_too_long",
+            EncodeError::Length(LengthError::TooShort) => "http1.body_too_short",
+            EncodeError::State => "http1.parts_out_of_order",
+            EncodeError::UnexpectedUpgrade => "http1.unexpected_upgrade",
+        }
+    }
+}
+
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

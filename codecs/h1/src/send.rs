@@ -64,8 +64,7 @@ pub(crate) fn put_fields(out: &mut Output, fields: &HeaderList) -> Result<(), En
 
 /// One field with a valid name.
 pub(crate) fn put_field(out: &mut Output, name: &[u8], value: &[u8]) -> Result<(), EncodeError> {
-    // Without an early exit, so that the compiler checks many bytes at once.
-    if value.iter().fold(false, |bad, &byte| bad | !validate::is_field_byte(byte)) {
+    if !validate::are_field_bytes(value) {
         return Err(EncodeError::BadField);
     }
     out.put_slice(name);

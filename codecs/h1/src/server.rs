@@ -77,12 +77,14 @@ impl Server {
             Receive::Body(body) => body.recv(buf, Kind::Request, &self.limits),
             Receive::Held => return Ok(Recv::Paused),
             Receive::Done => return Ok(if self.eof { Recv::Eof } else { Recv::Paused }),
-            Receive::Tunnel if buf.is_empty() => return Ok(Recv::NeedMore),
+            Receive::Tunnel if buf.is_empty() => Ok(Recv::NeedMore),
             Receive::Tunnel => return Ok(Recv::Tunnel(buf.split().freeze())),
             Receive::Failed(error) => return Err(*error),
         };
         match &part {
             Err(error) => self.fail(*error),
+            // What was held when the client closed has been read.
+            Ok(Recv::NeedMore) if self.eof => return self.recv_eof(buf),
             Ok(part) if ends_message(part) && !matches!(self.recv, Receive::Held) => self.recv = Receive::Done,
             Ok(_) => {}
         }
@@ -90,10 +92,10 @@ impl Server {
     }
 
     /// The client has closed its side; `buf` is what is left of its bytes after [`Server::recv`] wanted more. `Eof` between
-    /// messages, behind a whole request, and in a tunnel; else an error.
+    /// messages, behind a whole request, and in a tunnel; else an error. Whole requests that `buf` still holds are served.
     pub fn recv_eof(&mut self, buf: &BytesMut) -> Result<Recv<Request>, Error> {
         self.eof = true;
-        self.close = true;
+        self.close |= buf.is_empty();
         let error = match &self.recv {
             Receive::Head { .. } if buf.is_empty() => None,
             Receive::Head { .. } => Some(Error::TruncatedHead),
@@ -131,7 +133,7 @@ impl Server {
         let Some((request, len)) = parse_request(progress, buf, &self.limits)? else { return Ok(Recv::NeedMore) };
         buf.advance(len);
         self.request = Seen::new(&request);
-        self.close |= !request.keep_alive;
+        self.close |= !request.keep_alive || self.eof && buf.is_empty();
         let waits = request.upgrade.is_some() || self.request.kind == RequestKind::Connect;
         self.recv = match request.head.body {
             // Row S-16: bytes behind this head belong to the tunnel, or to nobody yet.
@@ -223,7 +225,7 @@ impl Server {
             Plan::Switch(_) => Send::Tunnel,
         };
         if matches!(self.recv, Receive::Held) {
-            self.recv = if switching && !self.eof { Receive::Tunnel } else { Receive::Done };
+            self.recv = if switching { Receive::Tunnel } else { Receive::Done };
         }
         Ok(())
     }

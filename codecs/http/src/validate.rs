@@ -10,7 +10,26 @@ pub fn is_token(text: &[u8]) -> bool {
 /// Bytes from 0x80 pass as they are.
 pub fn is_field_value(value: &[u8]) -> bool {
     let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    !blank(value.first()) && !blank(value.last()) && value.iter().all(|&byte| is_field_byte(byte))
+    !blank(value.first()) && !blank(value.last()) && are_field_bytes(value)
+}
+
+/// All of `value` may stand in a field value; white space at its ends is not looked at. Eight bytes at a time: each field
+/// of each message that is sent comes through here.
+pub fn are_field_bytes(value: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = 0x8080_8080_8080_8080;
+    // Some byte is below 0x20 or is 0x7f: the usual tests for "a byte less than n" and "a zero byte".
+    let suspicious = |word: &[u8; 8]| {
+        let word = u64::from_le_bytes(*word);
+        let delete = word ^ (ONES * 0x7f);
+        (word.wrapping_sub(ONES * 0x20) & !word | delete.wrapping_sub(ONES) & !delete) & TOPS
+    };
+    let Some(last) = value.last_chunk() else { return value.iter().all(|&byte| is_field_byte(byte)) };
+    // The last eight bytes may overlap the words before them.
+    let words = value.chunks_exact(8).map(|word| word.try_into().unwrap_or(&[0; 8]));
+    let clean = words.fold(suspicious(last), |all, word| all | suspicious(word)) == 0;
+    // HTAB is suspicious and legal.
+    clean || value.iter().all(|&byte| is_field_byte(byte))
 }
 
 /// A byte that may stand in a field value.
@@ -104,6 +123,20 @@ mod tests {
         for bad in [&b" a"[..], b"a ", b"\ta", b"a\0", b"a\rb", b"a\nb", b"a\x7f", b"\x1b[0m"] {
             assert!(!is_field_value(bad), "{}", bad.escape_ascii());
         }
+    }
+
+    #[test]
+    fn every_byte_at_every_place() {
+        for len in [1, 7, 8, 9, 16, 21] {
+            for at in 0..len {
+                for byte in 0..=255u8 {
+                    let mut value = vec![b'a'; len];
+                    value[at] = byte;
+                    assert_eq!(are_field_bytes(&value), is_field_byte(byte), "{byte:#x} at {at} of {len}");
+                }
+            }
+        }
+        assert!(are_field_bytes(b""));
     }
 
     #[test]

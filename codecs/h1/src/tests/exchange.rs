@@ -279,6 +279,33 @@ fn the_end_of_the_connection() {
     assert_eq!(eof("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nh"), Err(Error::TruncatedBody));
 }
 
+/// A client may close its side behind its last byte; what it sent before still counts.
+#[test]
+fn bytes_before_a_half_close_are_not_lost() {
+    let mut pipelined = pair(&format!("{GET}{GET}"));
+    pipelined.head();
+    assert!(matches!(pipelined.server.recv_eof(&pipelined.buf), Ok(Recv::Eof)));
+    pipelined.respond(200, BodyLength::Empty);
+    assert!(pipelined.server.next_request());
+    pipelined.head();
+    assert!(pipelined.respond(200, BodyLength::Empty).contains("connection: close"), "nothing can follow");
+    assert!(!pipelined.server.next_request());
+
+    let mut torn = pair(&format!("{GET}GET / HTTP"));
+    torn.head();
+    torn.server.recv_eof(&torn.buf).unwrap();
+    torn.respond(200, BodyLength::Empty);
+    assert!(torn.server.next_request());
+    assert_eq!(torn.server.recv(&mut torn.buf).unwrap_err(), Error::TruncatedHead);
+
+    let mut tunnel = pair(&format!("{UPGRADE}raw"));
+    tunnel.head();
+    tunnel.server.recv_eof(&tunnel.buf).unwrap();
+    tunnel.respond(101, BodyLength::Empty);
+    assert!(matches!(tunnel.recv(), Recv::Tunnel(raw) if raw == "raw"));
+    assert!(matches!(tunnel.recv(), Recv::Eof) && matches!(tunnel.recv(), Recv::Eof));
+}
+
 fn get(method: Method, body: BodyLength) -> RequestHead {
     let mut head = RequestHead::new(method, Version::Http11, HeaderList::new());
     head.set_target(b"/p?q");

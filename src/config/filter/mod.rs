@@ -1,0 +1,161 @@
+//! `filters`: what stands between a route and its action, in order.
+
+mod buffer;
+mod cors;
+mod fault;
+mod header_mutation;
+mod local_rate_limit;
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+
+pub use self::buffer::Buffer;
+pub use self::cors::Cors;
+pub use self::fault::{Fault, FaultAbort, FaultDelay};
+pub use self::header_mutation::HeaderMutation;
+pub use self::local_rate_limit::LocalRateLimit;
+use super::text::{Complaint, Cx, Kind, Node, Object, quote, read};
+
+/// One entry of `filters`: `{ "type": NAME, ...its settings }`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Filter {
+    Buffer(Buffer),
+    LocalRateLimit(LocalRateLimit),
+    Fault(Fault),
+    HeaderMutation(HeaderMutation),
+    Cors(Cors),
+}
+
+impl Filter {
+    /// Every filter type, as the configuration names it.
+    pub const TYPES: &[&str] = &["buffer", "cors", "fault", "header_mutation", "local_rate_limit"];
+
+    /// The `type` of this filter.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Filter::Buffer(_) => "buffer",
+            Filter::Cors(_) => "cors",
+            Filter::Fault(_) => "fault",
+            Filter::HeaderMutation(_) => "header_mutation",
+            Filter::LocalRateLimit(_) => "local_rate_limit",
+        }
+    }
+}
+
+/// What a route makes of a filter of its listener: `"filters": { NAME: "off" | { ...settings } }`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FilterOverride {
+    Off,
+    /// Its settings in place of the listener's: keys that are not given keep the listener's value.
+    Settings(Filter),
+}
+
+/// Filter types to come.
+const LATER_TYPES: &[&str] = &[
+    "compressor",
+    "decompressor",
+    "ext_authz",
+    "grpc_stats",
+    "grpc_web",
+    "health_check",
+    "ip_tagging",
+    "jwt_authn",
+    "mongo",
+    "postgres",
+    "rate_limit",
+    "rbac",
+    "redis",
+];
+
+/// One entry of a listener's `filters`.
+pub(super) fn read(cx: &Cx, node: &Node) -> Option<Filter> {
+    let mut o = cx.object(node)?;
+    let Some(type_node) = o.take("type") else {
+        return cx.refuse(node, Complaint::new("\"type\" is missing").expected(Filter::TYPES.join(", ")));
+    };
+    let name = read::string(cx, &type_node)?;
+    if !Filter::TYPES.contains(&name.as_str()) {
+        // Its settings cannot be judged.
+        return cx.refuse(&type_node, unknown_type(cx, &name));
+    }
+    let filter = settings(cx, node, &mut o, &name, None);
+    o.finish();
+    filter
+}
+
+fn unknown_type(cx: &Cx, name: &str) -> Complaint {
+    if LATER_TYPES.contains(&name) {
+        return Complaint::new(format!("the filter \"{name}\" is not supported yet"));
+    }
+    let complaint = Complaint::new(format!("there is no filter {}", quote(name))).expected(Filter::TYPES.join(", "));
+    complaint.did_you_mean(cx.nearest(name, Filter::TYPES.iter().copied()))
+}
+
+/// What a route says of the listener's filters.
+pub(super) fn read_overrides(cx: &Cx, node: &Node, filters: &[Filter]) -> Option<BTreeMap<String, FilterOverride>> {
+    let mut overrides = BTreeMap::new();
+    for entry in cx.entries(node, "an object of filter names")? {
+        let same: Vec<&Filter> = filters.iter().filter(|filter| filter.type_name() == entry.key).collect();
+        if !Filter::TYPES.contains(&&*entry.key) {
+            cx.refuse::<()>(&entry.key_node, unknown_type(cx, &entry.key));
+            continue;
+        }
+        let given = match (entry.value.kind(), &same[..]) {
+            (_, []) => cx.refuse(&entry.key_node, format!("the listener has no filter \"{}\"", entry.key)),
+            (Kind::String, _) if entry.value.string().is_ok_and(|text| text == "off") => Some(FilterOverride::Off),
+            (Kind::Object, [base]) => read_settings(cx, &entry.value, base),
+            (Kind::Object, _) => {
+                let what = format!("the listener has {} filters \"{}\"", same.len(), entry.key);
+                cx.refuse(&entry.value, Complaint::new(what).hint("only \"off\" is clear here"))
+            }
+            _ => cx.wrong_type(&entry.value, "\"off\" or an object of settings"),
+        };
+        if let Some(given) = given {
+            overrides.insert(entry.key.into_owned(), given);
+        }
+    }
+    Some(overrides)
+}
+
+fn read_settings(cx: &Cx, node: &Node, base: &Filter) -> Option<FilterOverride> {
+    let mut o = cx.object(node)?;
+    let filter = settings(cx, node, &mut o, base.type_name(), Some(base));
+    o.finish();
+    filter.map(FilterOverride::Settings)
+}
+
+/// The settings of a filter of a known type; those not given are the base's, or the defaults.
+fn settings(cx: &Cx, node: &Node, o: &mut Object, name: &str, base: Option<&Filter>) -> Option<Filter> {
+    macro_rules! base {
+        ($type:ident) => {
+            match base {
+                Some(Filter::$type(base)) => Some(base),
+                _ => None,
+            }
+        };
+    }
+    match name {
+        "buffer" => buffer::read(o, base!(Buffer)).map(Filter::Buffer),
+        "cors" => cors::read(o, base!(Cors)).map(Filter::Cors),
+        "fault" => fault::read(cx, node, o, base!(Fault)).map(Filter::Fault),
+        "header_mutation" => header_mutation::read(o, base!(HeaderMutation)).map(Filter::HeaderMutation),
+        "local_rate_limit" => local_rate_limit::read(o, base!(LocalRateLimit)).map(Filter::LocalRateLimit),
+        _ => cx.refuse(node, unknown_type(cx, name)),
+    }
+}
+
+impl Serialize for FilterOverride {
+    /// The settings alone: the type is the key.
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        match self {
+            FilterOverride::Off => out.serialize_str("off"),
+            FilterOverride::Settings(Filter::Buffer(settings)) => settings.serialize(out),
+            FilterOverride::Settings(Filter::Cors(settings)) => settings.serialize(out),
+            FilterOverride::Settings(Filter::Fault(settings)) => settings.serialize(out),
+            FilterOverride::Settings(Filter::HeaderMutation(settings)) => settings.serialize(out),
+            FilterOverride::Settings(Filter::LocalRateLimit(settings)) => settings.serialize(out),
+        }
+    }
+}

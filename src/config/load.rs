@@ -1,0 +1,144 @@
+//! From a file to a [`Config`]: the entry points, and the top level of the file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::text::{self, Complaint, Cx, Kind, Problem, Problems, read};
+use super::{Cluster, Config, Node, Warnings, Workers, access_log, address, admin, cluster, listener};
+
+/// Largest file taken, in bytes.
+pub const MAX_FILE: usize = 4 << 20;
+
+/// Reads and checks a file. Relative paths in it start from its directory.
+///
+/// # Errors
+/// All that is wrong with it, or that it cannot be read.
+pub fn load(path: &Path) -> Result<(Config, Warnings), Problems> {
+    let name = path.display().to_string();
+    let unread = |message: String| {
+        let problem = Problem { file: name.as_str().into(), line: 0, column: 0, path: String::new(), message };
+        Problems::new(vec![problem])
+    };
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells that there is more.
+    let limit = MAX_FILE as u64 + 1;
+    let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+    read.map_err(|error| unread(format!("cannot be read: {error}")))?;
+    if bytes.len() > MAX_FILE {
+        return Err(unread("is larger than 4 MiB".to_owned()));
+    }
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => parse(text, path.parent().unwrap_or(Path::new("")), &name),
+        Err(error) => {
+            let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+            Err(unread(format!("is not UTF-8: see line {line}")))
+        }
+    }
+}
+
+/// Reads and checks the text of a file. Relative paths start from `base_dir`; `name` is how problems call the file.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn parse(text: &str, base_dir: &Path, name: &str) -> Result<(Config, Warnings), Problems> {
+    // Some editors write a byte order mark; RFC 8259 section 8.1 lets a reader skip it.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // An empty or relative directory is one of the current directory. If that is gone, it stays relative.
+    let base_dir = match std::path::absolute(base_dir) {
+        Ok(dir) => dir,
+        Err(_) => std::env::current_dir().unwrap_or_else(|_| PathBuf::from(base_dir)),
+    };
+    let cx = Cx::new(text, &base_dir, name);
+    let config = match text::root(text) {
+        _ if text.len() > MAX_FILE => cx.refuse(&whole(text), "is larger than 4 MiB"),
+        Ok(root) => read_config(&cx, &root),
+        Err(error) => cx.syntax_error(&error),
+    };
+    cx.into_result(config)
+}
+
+fn whole(text: &str) -> text::Node<'_> {
+    text::Node { path: String::new(), text }
+}
+
+/// Keys of features to come.
+const LATER: &[&str] = &[
+    "tracing",
+    "runtime",
+    "stats",
+    "overload",
+    "certificates",
+    "secrets",
+    "rate_limit_service",
+    "log_level",
+    "dns",
+    "hot_restart",
+    "layers",
+];
+
+fn read_config(cx: &Cx, root: &text::Node) -> Option<Config> {
+    let mut o = cx.object(root)?;
+    o.later(LATER);
+    // First the clusters, which routes refer to.
+    let clusters = o.optional("clusters", BTreeMap::new(), read_clusters);
+    let admin_node = o.take("admin");
+    let admin = admin_node.as_ref().and_then(|node| admin::read(cx, node));
+    let count = |cx: &Cx, node: &text::Node| read::integer(1..=1024)(cx, node).map(Workers::Count);
+    let config = Config {
+        node: o.optional("node", Node::default(), read_node),
+        workers: o.maybe("workers", read::or_word("auto", count)).flatten().unwrap_or_default(),
+        drain_time: o.optional("drain_time", Duration::from_secs(30), read::duration),
+        watch: o.optional("watch", false, read::boolean),
+        max_connections: o.maybe("max_connections", read::or_word("auto", read::integer(1..=u64::MAX))).flatten(),
+        access_log: o.optional("access_log", Vec::new(), read::one_or_list(access_log::read)),
+        listeners: Vec::new(),
+        admin: None,
+        clusters,
+    };
+    let given = o.take("listeners");
+    let listeners = given.as_ref().and_then(|node| listener::read_all(cx, node)).unwrap_or_default();
+    o.finish();
+    if let (Some(node), Some(admin)) = (&admin_node, &admin)
+        && let Some(at) = listeners.iter().position(|listener| address::collides(&listener.address, &admin.address))
+    {
+        cx.refuse::<()>(node, format!("the address {} is taken by listeners[{at}]", admin.address));
+    }
+    let empty = given.as_ref().is_none_or(|node| node.elements().is_ok_and(|elements| elements.is_empty()));
+    if empty && admin_node.is_none() {
+        cx.refuse::<()>(root, Complaint::new("there is nothing to do").expected("\"listeners\" or \"admin\""));
+    }
+    Some(Config { listeners, admin, ..config })
+}
+
+fn read_node(cx: &Cx, node: &text::Node) -> Option<Node> {
+    let mut o = cx.object(node)?;
+    o.later(&["region", "metadata"]);
+    let read = Node {
+        id: o.optional("id", String::new(), read::name_or_empty),
+        cluster: o.optional("cluster", String::new(), read::name_or_empty),
+        zone: o.optional("zone", String::new(), read::name_or_empty),
+    };
+    o.finish();
+    Some(read)
+}
+
+fn read_clusters(cx: &Cx, node: &text::Node) -> Option<BTreeMap<String, Cluster>> {
+    if node.kind() == Kind::Array {
+        return cx.wrong_type(node, "an object whose keys are the names of clusters");
+    }
+    let entries = cx.entries(node, "an object whose keys are the names of clusters")?;
+    cx.define_clusters(entries.iter().map(|entry| entry.key.to_string()).collect::<BTreeSet<_>>());
+    let mut clusters = BTreeMap::new();
+    for entry in &entries {
+        if let Err(complaint) = read::check_name(&entry.key) {
+            cx.refuse::<()>(&entry.key_node, complaint);
+        }
+        if let Some(cluster) = cluster::read(cx, &entry.value) {
+            clusters.insert(entry.key.to_string(), cluster);
+        }
+    }
+    Some(clusters)
+}

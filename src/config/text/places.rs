@@ -1,0 +1,101 @@
+//! Where each key belongs, for hints only: readers decide. A test holds this table against the readers.
+
+/// Sections and their keys.
+pub(crate) const PLACES: &[(&str, &[&str])] = &[
+    (
+        "the top level",
+        &["node", "workers", "admin", "drain_time", "watch", "max_connections", "access_log", "listeners", "clusters"],
+    ),
+    (
+        "\"listeners\"",
+        &[
+            "name",
+            "address",
+            "protocol",
+            "http",
+            "filters",
+            "routes",
+            "access_log",
+            "max_connections",
+            "tcp_backlog_size",
+        ],
+    ),
+    (
+        "\"http\" of a listener",
+        &[
+            "versions",
+            "max_request_headers",
+            "max_headers_count",
+            "max_request_target",
+            "max_requests_per_connection",
+            "request_headers_timeout",
+            "request_timeout",
+            "request_body_idle_timeout",
+            "request_body_min_rate",
+            "stream_idle_timeout",
+            "stream_flush_timeout",
+            "idle_timeout",
+            "max_stream_duration",
+            "max_connection_duration",
+            "server_name",
+            "server_header",
+            "via",
+            "use_remote_address",
+            "xff_num_trusted_hops",
+            "trusted_proxies",
+            "generate_request_id",
+            "preserve_external_request_id",
+            "always_set_request_id_in_response",
+            "normalize_path",
+            "merge_slashes",
+            "path_with_escaped_slashes_action",
+            "headers_with_underscores_action",
+            "proxy_100_continue",
+            "enable_trailers",
+            "accept_http_10",
+            "upgrades",
+        ],
+    ),
+    (
+        "\"routes\"",
+        &[
+            "name",
+            "match",
+            "cluster",
+            "clusters",
+            "redirect",
+            "respond",
+            "timeout",
+            "idle_timeout",
+            "rewrite",
+            "request_headers",
+            "response_headers",
+            "upgrades",
+            "filters",
+        ],
+    ),
+    ("\"match\" of a route", &["host", "path", "method", "headers", "query"]),
+    ("\"path\" of a match", &["exact", "prefix", "path_separated_prefix", "regex", "ignore_case"]),
+    (
+        "\"clusters\"",
+        &[
+            "endpoints",
+            "load_balancing",
+            "connect_timeout",
+            "idle_timeout",
+            "max_idle_connections",
+            "max_requests_per_connection",
+            "circuit_breaker",
+        ],
+    ),
+    ("\"circuit_breaker\" of a cluster", &["max_connections", "max_pending_requests", "max_requests"]),
+    ("\"endpoints\" of a cluster", &["address", "weight"]),
+    ("\"admin\"", &["address", "allow_remote"]),
+    ("\"access_log\"", &["path", "format"]),
+    ("\"node\"", &["id", "cluster", "zone"]),
+];
+
+/// The sections that know a key, at most three.
+pub(super) fn places_of(key: &str) -> Vec<&'static str> {
+    PLACES.iter().filter(|(_, keys)| keys.contains(&key)).map(|(place, _)| *place).take(3).collect()
+}

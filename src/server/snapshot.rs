@@ -1,0 +1,159 @@
+//! A configuration made ready to serve: route tables compiled, filters built, clusters with their hosts. Made on the
+//! control thread, shared by all workers, never changed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::access_log::{Log, Sinks};
+use crate::cluster::Cluster;
+use crate::config::{self, Config, FilterOverride};
+use crate::filter::{self, FilterFactory};
+use crate::listener::{ConnectionLimit, RouteExtras};
+use crate::route::RouteTable;
+use crate::runtime::net::Addr;
+use crate::stats::{HttpStats, ListenerStats, Registry, Scope};
+use crate::stream::edits::HeaderEditor;
+
+/// One configuration, ready to serve.
+pub struct Snapshot {
+    pub config: Config,
+    pub listeners: Vec<Arc<ListenerSnapshot>>,
+    /// In the order of their names; routes name them by their place.
+    pub clusters: Vec<Arc<Cluster>>,
+}
+
+/// One listener, ready to serve.
+pub struct ListenerSnapshot {
+    /// What stays the same over reloads: the address, or the name where the kernel chooses the port.
+    pub key: String,
+    pub name: Arc<str>,
+    pub address: Addr,
+    pub http: Arc<config::Http>,
+    pub limits: Arc<nuncio_h1::Limits>,
+    pub routes: Arc<RouteTable>,
+    pub extras: Arc<[RouteExtras]>,
+    pub filters: Arc<[Arc<dyn FilterFactory>]>,
+    pub connections: Arc<ConnectionLimit>,
+    pub stats: Arc<Scope<HttpStats>>,
+    pub listener_stats: Arc<Scope<ListenerStats>>,
+    pub access_logs: Vec<Log>,
+}
+
+/// Something that only turns up while building. The configuration reader finds nearly all of it first, with a position.
+#[derive(Debug)]
+pub(super) struct BuildError(pub(super) String);
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a build takes from the running process.
+pub(super) struct Builder<'a> {
+    pub(super) registry: &'a mut Registry,
+    pub(super) logs: &'a mut Sinks,
+    pub(super) workers: usize,
+    /// What runs now: the same clusters and connection counts are kept.
+    pub(super) current: Option<&'a Snapshot>,
+}
+
+impl Builder<'_> {
+    pub(super) fn build(&mut self, config: Config) -> Result<Snapshot, BuildError> {
+        let clusters: Vec<Arc<Cluster>> =
+            config.clusters.iter().map(|(name, cluster)| self.cluster(name, cluster)).collect();
+        let slots: BTreeMap<&str, usize> = config.clusters.keys().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
+        let listeners = config
+            .listeners
+            .iter()
+            .map(|listener| self.listener(&config, listener, &slots).map(Arc::new))
+            .collect::<Result<_, _>>()?;
+        Ok(Snapshot { listeners, clusters, config })
+    }
+
+    fn cluster(&mut self, name: &str, config: &config::Cluster) -> Arc<Cluster> {
+        let current = self.current.and_then(|current| current.clusters.iter().find(|cluster| &*cluster.name == name));
+        match current {
+            Some(cluster) if cluster.config == *config => cluster.clone(),
+            _ => Arc::new(Cluster::new(name, config, self.registry, self.workers)),
+        }
+    }
+
+    fn listener(
+        &mut self,
+        config: &Config,
+        listener: &config::Listener,
+        slots: &BTreeMap<&str, usize>,
+    ) -> Result<ListenerSnapshot, BuildError> {
+        let name = &listener.name;
+        // The reader has checked that every name exists.
+        let resolve = |cluster: &str| slots.get(cluster).copied().unwrap_or_default();
+        let routes = RouteTable::build(&listener.routes, &listener.http, resolve)
+            .map_err(|(at, error)| BuildError(format!("listener {name}: routes[{at}]: {error}")))?;
+        let filters = filter::build(&listener.filters, &mut self.filters(name));
+        let extras = listener.routes.iter().enumerate().map(|(at, route)| {
+            self.extras(listener, route).map_err(|error| BuildError(format!("listener {name}: routes[{at}]: {error}")))
+        });
+        let extras = extras.collect::<Result<Arc<[RouteExtras]>, BuildError>>()?;
+        let key = key(listener);
+        let running = self.current.and_then(|current| current.listeners.iter().find(|running| running.key == key));
+        let connections = running.map_or_else(|| Arc::new(ConnectionLimit::new(0)), |running| running.connections.clone());
+        let logs = listener.access_log.as_ref().unwrap_or(&config.access_log);
+        let access_logs = logs.iter().map(|log| self.logs.open(log)).collect::<Result<Vec<Log>, _>>();
+        Ok(ListenerSnapshot {
+            name: name.as_str().into(),
+            address: listener.address.clone(),
+            limits: Arc::new(limits(&listener.http)),
+            routes: Arc::new(routes),
+            extras,
+            filters: filters.into(),
+            connections,
+            stats: self.registry.scope::<HttpStats>(&format!("http.{name}"), self.workers),
+            listener_stats: self.registry.scope::<ListenerStats>(&format!("listener.{}", listener.address), self.workers),
+            access_logs: access_logs.map_err(|error| BuildError(format!("listener {name}: access_log: {error}")))?,
+            http: Arc::new(listener.http.clone()),
+            key,
+        })
+    }
+
+    fn filters<'a>(&'a mut self, listener: &'a str) -> filter::Build<'a> {
+        filter::Build { registry: self.registry, listener, workers: self.workers }
+    }
+
+    fn extras(&mut self, listener: &config::Listener, route: &config::Route) -> Result<RouteExtras, BuildError> {
+        let editor = |edits| HeaderEditor::new(edits).map_err(|error| BuildError(error.to_string()));
+        let chain = (!route.filters.is_empty()).then(|| {
+            let filters = listener.filters.iter().filter_map(|filter| match route.filters.get(filter.type_name()) {
+                Some(FilterOverride::Off) => None,
+                Some(FilterOverride::Settings(settings)) => Some(settings.clone()),
+                None => Some(filter.clone()),
+            });
+            let filters: Vec<config::Filter> = filters.collect();
+            filter::build(&filters, &mut self.filters(&listener.name)).into()
+        });
+        Ok(RouteExtras { request: editor(&route.request_headers)?, response: editor(&route.response_headers)?, chain })
+    }
+}
+
+fn key(listener: &config::Listener) -> String {
+    match &listener.address {
+        Addr::Inet(address) if address.port() == 0 => format!("{}#{}", listener.address, listener.name),
+        address => address.to_string(),
+    }
+}
+
+fn limits(http: &config::Http) -> nuncio_h1::Limits {
+    nuncio_h1::Limits {
+        head_bytes: http.max_request_headers,
+        fields: http.max_headers_count,
+        target_bytes: http.max_request_target,
+        underscores: match http.headers_with_underscores_action {
+            config::Underscores::Allow => nuncio_h1::Underscores::Allow,
+            config::Underscores::RejectRequest => nuncio_h1::Underscores::Reject,
+            config::Underscores::DropHeader => nuncio_h1::Underscores::Drop,
+        },
+        keep_trailers: http.enable_trailers,
+        ..nuncio_h1::Limits::default()
+    }
+}

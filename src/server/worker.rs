@@ -1,0 +1,205 @@
+//! A worker thread's side of the process: its listeners and clusters, and the commands that change them.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{ListenerSnapshot, Snapshot};
+use crate::cluster::ClusterView;
+use crate::listener::{ConnectionLimit, Connections, ListenerSlot, ListenerView, accept_loop};
+use crate::runtime::control::Sender;
+use crate::runtime::mailbox;
+use crate::runtime::net::Listener;
+use crate::runtime::Rt;
+use crate::stream::buffers::Buffers;
+
+/// How often idle upstream connections are looked over.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// What connections and streams share on their worker.
+pub struct Worker {
+    pub rt: Rt,
+    pub buffers: Rc<Buffers>,
+    /// Of all workers, for unique connection ids.
+    workers: usize,
+    connections: Cell<u64>,
+    draining: Cell<bool>,
+}
+
+impl Worker {
+    /// Unique in the process.
+    pub fn next_connection_id(&self) -> u64 {
+        let count = self.connections.get() + 1;
+        self.connections.set(count);
+        count * self.workers as u64 + self.rt.worker_index() as u64
+    }
+
+    /// Every response is the last of its connection.
+    pub fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+}
+
+/// What the control thread tells a worker.
+pub(super) enum Command {
+    /// Serve this from now on, new listeners on these sockets, by their keys.
+    Apply { snapshot: Arc<Snapshot>, sockets: BTreeMap<String, Listener> },
+    /// Finish what is in flight; then say so.
+    Drain { done: Sender<usize> },
+    /// Say that you are alive, and how many tasks have panicked.
+    Ping { answer: Sender<Pong> },
+    Stop,
+}
+
+/// A worker's answer to a ping.
+pub(super) struct Pong {
+    pub worker: usize,
+    pub panics: u64,
+}
+
+/// A worker from its first command to its last.
+pub(super) async fn worker_main(
+    rt: Rt,
+    workers: usize,
+    receiver: mailbox::Receiver<Command>,
+    process_limit: Arc<ConnectionLimit>,
+) -> std::io::Result<()> {
+    let mut mailbox = receiver.into_worker(&rt)?;
+    let worker = Rc::new(Worker {
+        rt: rt.clone(),
+        buffers: Rc::default(),
+        workers,
+        connections: Cell::new(0),
+        draining: Cell::new(false),
+    });
+    let state = Rc::new(State { worker, process_limit, slots: RefCell::default(), retired: RefCell::default(), clusters: RefCell::default() });
+    rt.spawn(sweep(state.clone()));
+    while let Some(command) = mailbox.recv().await {
+        match command {
+            Command::Apply { snapshot, sockets } => state.apply(&snapshot, sockets),
+            Command::Drain { done } => state.drain(done),
+            Command::Ping { answer } => {
+                let pong = Pong { worker: rt.worker_index(), panics: rt.panics() };
+                // The control thread may have given up waiting.
+                let _ = answer.try_send(pong);
+            }
+            Command::Stop => break,
+        }
+    }
+    Ok(())
+}
+
+struct State {
+    worker: Rc<Worker>,
+    process_limit: Arc<ConnectionLimit>,
+    /// By key.
+    slots: RefCell<BTreeMap<String, Rc<ListenerSlot>>>,
+    /// Listeners that are gone from the configuration and still have connections.
+    retired: RefCell<Vec<Rc<ListenerSlot>>>,
+    /// In the order of the snapshot.
+    clusters: RefCell<Vec<Rc<ClusterView>>>,
+}
+
+impl State {
+    fn apply(&self, snapshot: &Arc<Snapshot>, mut sockets: BTreeMap<String, Listener>) {
+        let clusters = self.take_clusters(snapshot);
+        let mut slots = BTreeMap::new();
+        let mut before = self.slots.take();
+        for listener in &snapshot.listeners {
+            let view = Rc::new(self.view(listener, &clusters));
+            if let Some(slot) = before.remove(&listener.key) {
+                slot.set_view(view);
+                slots.insert(listener.key.clone(), slot);
+            } else if let Some(socket) = sockets.remove(&listener.key)
+                && let Some(slot) = self.open(listener, view, socket)
+            {
+                slots.insert(listener.key.clone(), slot);
+            }
+        }
+        for slot in before.into_values() {
+            slot.connections.drain();
+            self.retired.borrow_mut().push(slot);
+        }
+        *self.slots.borrow_mut() = slots;
+        for view in self.clusters.replace(clusters.to_vec()) {
+            if !clusters.iter().any(|kept| Rc::ptr_eq(kept, &view)) {
+                view.retire();
+            }
+        }
+    }
+
+    fn take_clusters(&self, snapshot: &Snapshot) -> Rc<[Rc<ClusterView>]> {
+        let before = self.clusters.borrow();
+        let view = |cluster: &Arc<crate::cluster::Cluster>| {
+            let same = before.iter().find(|view| Arc::ptr_eq(&view.shared, cluster));
+            same.cloned().unwrap_or_else(|| ClusterView::new(cluster.clone(), &self.worker.rt))
+        };
+        snapshot.clusters.iter().map(view).collect()
+    }
+
+    fn view(&self, listener: &ListenerSnapshot, clusters: &Rc<[Rc<ClusterView>]>) -> ListenerView {
+        let index = self.worker.rt.worker_index();
+        ListenerView {
+            worker: self.worker.clone(),
+            http: listener.http.clone(),
+            limits: listener.limits.clone(),
+            upstream_limits: Arc::new(nuncio_h1::Limits {
+                keep_trailers: listener.http.enable_trailers,
+                ..nuncio_h1::Limits::default()
+            }),
+            routes: listener.routes.clone(),
+            extras: listener.extras.clone(),
+            filters: listener.filters.clone(),
+            clusters: clusters.clone(),
+            stats: listener.stats.worker(index),
+            listener_stats: listener.listener_stats.worker(index),
+            access_logs: listener.access_logs.iter().map(|log| log.logger(index)).collect(),
+        }
+    }
+
+    fn open(&self, listener: &ListenerSnapshot, view: Rc<ListenerView>, socket: Listener) -> Option<Rc<ListenerSlot>> {
+        let connections = Connections::new(listener.connections.clone(), self.process_limit.clone());
+        let slot = Rc::new(ListenerSlot::new(self.worker.clone(), listener.name.clone(), connections, view));
+        match socket.into_worker(&self.worker.rt) {
+            Ok(socket) => {
+                self.worker.rt.spawn(accept_loop(socket, slot.clone()));
+                Some(slot)
+            }
+            Err(error) => {
+                log::error!("listener {}: {error}", listener.name);
+                None
+            }
+        }
+    }
+
+    fn drain(&self, done: Sender<usize>) {
+        self.worker.draining.set(true);
+        let slots: Vec<Rc<ListenerSlot>> =
+            self.slots.take().into_values().chain(self.retired.take()).collect();
+        slots.iter().for_each(|slot| slot.connections.drain());
+        let index = self.worker.rt.worker_index();
+        self.worker.rt.spawn(async move {
+            for slot in &slots {
+                std::future::poll_fn(|task| slot.connections.poll_empty(task)).await;
+            }
+            // Nobody listens any more when the drain took too long.
+            let _ = done.try_send(index);
+        });
+    }
+}
+
+/// Closes idle upstream connections in time, and forgets retired listeners.
+async fn sweep(state: Rc<State>) {
+    loop {
+        state.worker.rt.sleep(SWEEP).await;
+        let now = state.worker.rt.now();
+        let clusters = state.clusters.borrow().clone();
+        for view in clusters {
+            let timed_out = view.pool.sweep(now, view.shared.config.idle_timeout);
+            view.stats.upstream_cx_idle_timeout.add(timed_out as u64);
+        }
+        state.retired.borrow_mut().retain(|slot| slot.connections.open() > 0);
+    }
+}
