@@ -141,7 +141,8 @@ impl Connection {
                 Err(error) => break exchange.refuse(&view, &self.info, error, &self.timer).await,
             };
             self.requests += 1;
-            let outlived = view.http.max_connection_duration.is_some_and(|limit| view.worker.rt.now() >= self.opened + limit);
+            let outlived =
+                view.http.max_connection_duration.is_some_and(|limit| view.worker.rt.now() >= self.opened + limit);
             if view.http.max_requests_per_connection.is_some_and(|most| self.requests >= most) {
                 view.stats.downstream_cx_max_requests_reached.inc();
                 exchange.codec.close_after_response();
@@ -232,7 +233,9 @@ impl Exchange<'_> {
                     }
                     Poll::Ready(Ok(read)) => self.received += read as u64,
                     Poll::Ready(Err(_)) => return Poll::Ready(Err(Error::downstream(Kind::Closed))),
-                    Poll::Pending if self.codec.is_idle() && self.buffer.bytes.is_empty() => return Poll::Ready(Ok(None)),
+                    Poll::Pending if self.codec.is_idle() && self.buffer.bytes.is_empty() => {
+                        return Poll::Ready(Ok(None));
+                    }
                     Poll::Pending => {
                         ready!(timer.poll(task));
                         view.stats.downstream_rq_header_timeout.inc();
@@ -245,7 +248,13 @@ impl Exchange<'_> {
     }
 
     /// Answers what could not be read as a request, as a stream of its own: it is logged and counted like any other.
-    async fn refuse(&mut self, view: &Rc<ListenerView>, info: &Rc<ConnectionInfo>, error: Error, timer: &Timer) -> Next {
+    async fn refuse(
+        &mut self,
+        view: &Rc<ListenerView>,
+        info: &Rc<ConnectionInfo>,
+        error: Error,
+        timer: &Timer,
+    ) -> Next {
         if error.kind == Kind::Closed {
             view.stats.downstream_cx_destroy_remote_active_rq.inc();
             return Next::Abort;
@@ -290,24 +299,26 @@ impl Downstream for Exchange<'_> {
     fn poll_recv(&mut self, task: &mut Context<'_>) -> Poll<Result<Part, Error>> {
         loop {
             let part = self.codec.recv(&mut self.buffer.bytes);
-            return Poll::Ready(Ok(match part.map_err(|error| Error::bad_request(error.status(), error.detail()))? {
-                Recv::NeedMore => match ready!(self.buffer.poll_fill(task, self.transport)) {
-                    Ok(0) => match self.codec.recv_eof(&self.buffer.bytes) {
-                        Ok(_) => Part::Data { chunk: Chunk::default(), end: true },
+            return Poll::Ready(Ok(
+                match part.map_err(|error| Error::bad_request(error.status(), error.detail()))? {
+                    Recv::NeedMore => match ready!(self.buffer.poll_fill(task, self.transport)) {
+                        Ok(0) => match self.codec.recv_eof(&self.buffer.bytes) {
+                            Ok(_) => Part::Data { chunk: Chunk::default(), end: true },
+                            Err(_) => return Poll::Ready(Err(Error::downstream(Kind::Closed))),
+                        },
+                        Ok(read) => {
+                            self.received += read as u64;
+                            continue;
+                        }
                         Err(_) => return Poll::Ready(Err(Error::downstream(Kind::Closed))),
                     },
-                    Ok(read) => {
-                        self.received += read as u64;
-                        continue;
-                    }
-                    Err(_) => return Poll::Ready(Err(Error::downstream(Kind::Closed))),
+                    Recv::Data { chunk, end } => Part::Data { chunk: Chunk::from(chunk), end },
+                    Recv::Tunnel(bytes) => Part::Data { chunk: Chunk::from(bytes), end: false },
+                    Recv::Trailers(trailers) => Part::Trailers(trailers),
+                    Recv::End | Recv::Eof => Part::Data { chunk: Chunk::default(), end: true },
+                    Recv::Paused | Recv::Head { .. } => return Poll::Pending,
                 },
-                Recv::Data { chunk, end } => Part::Data { chunk: Chunk::from(chunk), end },
-                Recv::Tunnel(bytes) => Part::Data { chunk: Chunk::from(bytes), end: false },
-                Recv::Trailers(trailers) => Part::Trailers(trailers),
-                Recv::End | Recv::Eof => Part::Data { chunk: Chunk::default(), end: true },
-                Recv::Paused | Recv::Head { .. } => return Poll::Pending,
-            }));
+            ));
         }
     }
 

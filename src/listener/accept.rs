@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::ListenerSlot;
 use crate::downstream::h1::Connection;
-use crate::runtime::net::{Stream, WorkerListener, is_fd_exhausted};
 use crate::runtime::Transport;
+use crate::runtime::net::{Stream, WorkerListener, is_fd_exhausted};
 use crate::stream::info::ConnectionInfo;
 
 /// How long accepting pauses when there are no descriptors left: long enough for some to come back, short enough to be

@@ -65,7 +65,8 @@ impl Builder<'_> {
     pub(super) fn build(&mut self, config: Config) -> Result<Snapshot, BuildError> {
         let clusters: Vec<Arc<Cluster>> =
             config.clusters.iter().map(|(name, cluster)| self.cluster(name, cluster)).collect();
-        let slots: BTreeMap<&str, usize> = config.clusters.keys().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
+        let slots: BTreeMap<&str, usize> =
+            config.clusters.keys().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
         let listeners = config
             .listeners
             .iter()
@@ -100,7 +101,8 @@ impl Builder<'_> {
         let extras = extras.collect::<Result<Arc<[RouteExtras]>, BuildError>>()?;
         let key = key(listener);
         let running = self.current.listeners.iter().find(|running| running.key == key);
-        let connections = running.map_or_else(|| Arc::new(ConnectionLimit::new(0)), |running| running.connections.clone());
+        let connections =
+            running.map_or_else(|| Arc::new(ConnectionLimit::new(0)), |running| running.connections.clone());
         let logs = listener.access_log.as_ref().unwrap_or(&config.access_log);
         let access_logs = logs.iter().map(|log| self.logs.open(log)).collect::<Result<Vec<Log>, _>>();
         Ok(ListenerSnapshot {
@@ -113,7 +115,9 @@ impl Builder<'_> {
             filters: filters.into(),
             connections,
             stats: self.registry.scope::<HttpStats>(&format!("http.{name}"), self.workers),
-            listener_stats: self.registry.scope::<ListenerStats>(&format!("listener.{}", listener.address), self.workers),
+            listener_stats: self
+                .registry
+                .scope::<ListenerStats>(&format!("listener.{}", listener.address), self.workers),
             access_logs: access_logs.map_err(|error| BuildError(format!("listener {name}: access_log: {error}")))?,
             http: Arc::new(listener.http.clone()),
             key,

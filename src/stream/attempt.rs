@@ -36,7 +36,10 @@ pub(super) struct Sending {
 
 /// The parts of the request that went to the upstream so far.
 enum Replay {
-    Kept { parts: Vec<Part>, bytes: usize },
+    Kept {
+        parts: Vec<Part>,
+        bytes: usize,
+    },
     /// Too much, or it cannot be needed any more.
     Gone,
 }
@@ -175,6 +178,7 @@ impl Stream {
         drop(exchange);
         sending.retried = true;
         sending.view.stats.upstream_rq_retry.inc();
+        sending.view.stats.upstream_rq_stale_connection_retry.inc();
         self.acquire(sending, host, true);
         true
     }
@@ -201,10 +205,13 @@ impl Stream {
         let stats = &sending.view.stats;
         match &self.info.response {
             Some(head) if self.response.is_from_upstream() => {
-                stats.upstream_rq_completed.inc();
                 stats.response(head.status);
                 let host = &sending.host.stats;
-                if head.status >= 500 { host.rq_error.inc() } else { host.rq_success.inc() }
+                if head.status >= 500 {
+                    host.rq_error.inc()
+                } else {
+                    host.rq_success.inc()
+                }
                 if sending.retried {
                     stats.upstream_rq_retry_success.inc();
                 }

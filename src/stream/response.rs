@@ -79,9 +79,7 @@ impl Stream {
                 None if self.chain.is_waiting(Dir::Response) => return Ok(()),
                 None => match self.pull_response(task, down)? {
                     Pulled::Nothing => return Ok(()),
-                    Pulled::Head => {
-                        self.chain.offer_head(Dir::Response, &mut Stream::cx(&self.rt, &mut self.info))
-                    }
+                    Pulled::Head => self.chain.offer_head(Dir::Response, &mut Stream::cx(&self.rt, &mut self.info)),
                     Pulled::Part(part) => {
                         self.chain.offer(Dir::Response, part, &mut Stream::cx(&self.rt, &mut self.info))
                     }

@@ -243,7 +243,6 @@ impl Stream {
         }
         let stats = &self.listener.stats;
         stats.downstream_rq_active.dec();
-        stats.downstream_rq_completed.inc();
         stats.downstream_rq_time.record(now.saturating_duration_since(self.info.start));
         stats.response(self.info.status);
     }

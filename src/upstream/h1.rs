@@ -38,7 +38,10 @@ pub struct Exchange {
 /// What comes from an upstream.
 pub enum FromUpstream {
     /// A head, interim or final. `end`: the response ends with it.
-    Head { head: ResponseHead, end: bool },
+    Head {
+        head: ResponseHead,
+        end: bool,
+    },
     Part(Part),
 }
 
