@@ -14,6 +14,7 @@ pub mod upstream;
 
 pub mod access_log;
 pub mod admin;
+pub mod cli;
 pub mod error;
 pub mod server;
 pub mod stats;

@@ -50,12 +50,12 @@ pub use self::route::Route;
 pub use self::route_match::{HostPattern, Match, PathMatch, PathPattern};
 pub use self::text::{Problem, Problems};
 
-/// What is allowed but hardly meant, in file order.
+/// What is allowed but hardly meant: the first hundred, in file order.
 pub type Warnings = Vec<Problem>;
 
 /// One configuration file.
 /// Serialises as the file that says the same with every default written out.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Config {
     pub node: Node,
     pub workers: Workers,

@@ -1,19 +1,18 @@
 //! The control thread: starts the workers, then handles one event after the other until the end.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::process::Process;
-use super::snapshot::Builder;
-use super::worker::{Command, worker_main};
+use super::worker::{Command, Pong, worker_main};
 use super::{drain, operator, watch};
 use crate::config::{Config, Workers};
-use crate::listener::ConnectionLimit;
+use crate::runtime::net::Addr;
 use crate::runtime::control::{self, Control, Receiver, Sender};
 use crate::runtime::signal::{Signal, Signals};
 use crate::runtime::systemd::{self, Notifier};
@@ -45,6 +44,14 @@ impl fmt::Display for RunError {
     }
 }
 
+/// What runs, for those who want to tell somebody.
+pub struct Started<'a> {
+    /// Each listener with the address it is bound to.
+    pub listeners: Vec<(&'a str, &'a Addr)>,
+    pub admin: Option<&'a Addr>,
+    pub workers: usize,
+}
+
 /// What the control thread reacts to.
 pub(super) enum Event {
     Signal(Signal),
@@ -57,7 +64,7 @@ pub(super) enum Event {
 }
 
 /// Runs the proxy until it is told to stop. `started` is called once it serves.
-pub fn run(config: Config, options: Options, started: impl FnOnce(&super::Snapshot)) -> Result<(), RunError> {
+pub fn run(config: Config, options: Options, started: impl FnOnce(&Started<'_>)) -> Result<(), RunError> {
     control::run(|control| main(control, config, options, started))
 }
 
@@ -65,7 +72,7 @@ async fn main(
     control: Control,
     config: Config,
     options: Options,
-    started: impl FnOnce(&super::Snapshot),
+    started: impl FnOnce(&Started<'_>),
 ) -> Result<(), RunError> {
     let notifier = Notifier::from_env().map_err(|error| RunError(format!("NOTIFY_SOCKET: {error}")))?;
     let files = limits::raise_open_files();
@@ -84,13 +91,13 @@ async fn main(
 
     control.spawn(forward_signals(signals, events.clone()));
     control.spawn(watch::watch(process.watched(), events.clone()));
-    let process = Rc::new(std::cell::RefCell::new(process));
+    let process = Rc::new(RefCell::new(process));
     operator::start(&control, &process, &events).await?;
     control.spawn(watchdog(process.clone(), systemd::watchdog_interval()));
     control.spawn(housekeeping(process.clone()));
 
     process.borrow_mut().set_live();
-    started(&process.borrow().snapshot());
+    started(&process.borrow().started_view());
     notifier.ready();
     let result = serve(&process, &inbox, &notifier).await;
     process.borrow().stop();
@@ -106,7 +113,7 @@ async fn main(
 fn start_workers(
     process: &mut Process,
     events: &Sender<Event>,
-) -> Result<Vec<JoinHandle<std::io::Result<()>>>, RunError> {
+) -> Result<Vec<JoinHandle<io::Result<()>>>, RunError> {
     let count = process.workers;
     let failed = |error| RunError(format!("worker: {error}"));
     let mut threads = Vec::with_capacity(count);
@@ -114,12 +121,13 @@ fn start_workers(
         let (sender, receiver) = mailbox::channel::<Command>().map_err(failed)?;
         let (limit, events) = (process.connections.clone(), events.clone());
         let thread = spawn_worker(index, move |rt| async move {
-            let result = worker_main(rt, count, receiver, limit).await.and_then(|()| Ok(()));
+            if let Err(error) = worker_main(rt, count, receiver, limit).await {
+                log::error!("worker {index}: {error}");
+            }
             // Full or closed: the control thread is ending already.
             let _ = events.try_send(Event::WorkerEnded);
-            result
         });
-        threads.push(thread.map(flatten).map_err(failed)?);
+        threads.push(thread.map_err(failed)?);
         process.mailboxes.push(sender);
     }
     Ok(threads)
@@ -127,7 +135,7 @@ fn start_workers(
 
 /// Events until one of them ends the proxy.
 async fn serve(
-    process: &Rc<std::cell::RefCell<Process>>,
+    process: &Rc<RefCell<Process>>,
     inbox: &Receiver<Event>,
     notifier: &Notifier,
 ) -> Result<(), RunError> {
@@ -161,4 +169,40 @@ async fn forward_signals(mut signals: Signals, events: Sender<Event>) {
             return;
         }
     }
+}
+
+/// Keeps the gauges of the process fresh, once a second.
+async fn housekeeping(process: Rc<RefCell<Process>>) {
+    let mut interval = control::interval(Duration::from_secs(1));
+    loop {
+        interval.tick().await;
+        let panics = pings(&process, Duration::from_secs(1)).await.map_or(0, |pongs| pongs.iter().map(|pong| pong.panics).sum());
+        process.borrow_mut().refresh(panics);
+    }
+}
+
+/// Tells systemd that the proxy is alive, but only while every worker answers (systemd.service(5), `WatchdogSec`).
+async fn watchdog(process: Rc<RefCell<Process>>, period: Option<Duration>) {
+    let (Some(period), Ok(notifier)) = (period, Notifier::from_env()) else { return };
+    let mut interval = control::interval(period);
+    loop {
+        interval.tick().await;
+        match pings(&process, period).await {
+            Some(_) => notifier.watchdog(),
+            None => log::error!("a worker does not answer"),
+        }
+    }
+}
+
+/// An answer from every worker, or none if one does not come in time.
+async fn pings(process: &Rc<RefCell<Process>>, limit: Duration) -> Option<Vec<Pong>> {
+    let (count, receiver) = process.borrow().ping();
+    let answers = async {
+        let mut pongs = Vec::with_capacity(count);
+        while pongs.len() < count {
+            pongs.push(receiver.recv().await.ok()?);
+        }
+        Some(pongs)
+    };
+    control::timeout(limit, answers).await.flatten()
 }
