@@ -80,8 +80,6 @@ pub struct Http {
     /// Default reject.
     pub headers_with_underscores_action: Underscores,
 
-    /// Passes `Expect: 100-continue` on, in place of answering it. Default false.
-    pub proxy_100_continue: bool,
     /// Passes trailers on, both ways. Default false: they are read, checked and dropped.
     pub enable_trailers: bool,
     /// Takes HTTP/1.0 requests. Default true.
@@ -157,7 +155,6 @@ impl Default for Http {
             merge_slashes: true,
             path_with_escaped_slashes_action: EscapedSlashes::default(),
             headers_with_underscores_action: Underscores::default(),
-            proxy_100_continue: false,
             enable_trailers: false,
             accept_http_10: true,
             upgrades: Vec::new(),
@@ -238,7 +235,6 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Http> {
         ("always_set_request_id_in_response", &mut h.always_set_request_id_in_response),
         ("normalize_path", &mut h.normalize_path),
         ("merge_slashes", &mut h.merge_slashes),
-        ("proxy_100_continue", &mut h.proxy_100_continue),
         ("enable_trailers", &mut h.enable_trailers),
         ("accept_http_10", &mut h.accept_http_10),
     ] {

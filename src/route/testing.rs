@@ -72,7 +72,6 @@ pub(super) fn http() -> Http {
         merge_slashes: true,
         path_with_escaped_slashes_action: EscapedSlashes::RejectRequest,
         headers_with_underscores_action: Underscores::RejectRequest,
-        proxy_100_continue: false,
         enable_trailers: false,
         accept_http_10: true,
         upgrades: Vec::new(),

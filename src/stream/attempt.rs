@@ -205,6 +205,7 @@ impl Stream {
         let stats = &sending.view.stats;
         match &self.info.response {
             Some(head) if self.response.is_from_upstream() => {
+                stats.upstream_rq_completed.inc();
                 stats.response(head.status);
                 let host = &sending.host.stats;
                 if head.status >= 500 {

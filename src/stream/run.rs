@@ -244,6 +244,7 @@ impl Stream {
         let stats = &self.listener.stats;
         stats.downstream_rq_active.dec();
         stats.downstream_rq_time.record(now.saturating_duration_since(self.info.start));
+        stats.downstream_rq_completed.inc();
         stats.response(self.info.status);
     }
 
