@@ -4,4 +4,14 @@
 
 mod harness;
 
+mod back_pressure;
+mod bodyless;
+mod cancel;
+mod connect;
+mod duplex;
+mod early_response;
+mod expect;
 mod keep_alive;
+mod stale_pool;
+mod truncation;
+mod upgrade;
