@@ -18,6 +18,7 @@ use crate::upstream::h1::Exchange;
 const REPLAY_LIMIT: usize = 64 * 1024;
 
 /// The upstream's end of a stream.
+#[expect(clippy::large_enum_variant, reason = "it lives in the stream, which is on the heap once")]
 pub(super) enum Attempt {
     None,
     Acquiring(Box<Sending>, Acquire),
