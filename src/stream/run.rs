@@ -214,6 +214,7 @@ impl Stream {
     /// Tries again, answers, or gives the stream up; only the last has an outcome.
     pub(super) fn on_error(&mut self, error: Error, down: &mut dyn Downstream) -> Option<Outcome> {
         if self.retry(error) {
+            self.moved = true;
             return None;
         }
         self.info.flags.insert(error.flag());
