@@ -155,8 +155,9 @@ impl Connection {
                 view.stats.downstream_cx_max_duration_reached.inc();
                 exchange.codec.close_after_response();
             }
-            let stream = Stream::new(view.clone(), self.info.clone(), request.head, request.upgrade);
+            let mut stream = Stream::new(view.clone(), self.info.clone(), request.head, request.upgrade);
             let outcome = stream.run(&mut exchange, &self.timer).await;
+            drop(stream);
             if outcome == Outcome::Abort {
                 break Next::Abort;
             }
@@ -265,7 +266,7 @@ impl Exchange<'_> {
             return Next::Abort;
         }
         self.codec.close_after_response();
-        let stream = Stream::refused(view.clone(), info.clone(), error);
+        let mut stream = Stream::refused(view.clone(), info.clone(), error);
         match stream.run(self, timer).await {
             Outcome::Complete => Next::Linger,
             Outcome::Abort => Next::Abort,

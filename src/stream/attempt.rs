@@ -18,11 +18,10 @@ use crate::upstream::h1::Exchange;
 const REPLAY_LIMIT: usize = 64 * 1024;
 
 /// The upstream's end of a stream.
-#[expect(clippy::large_enum_variant, reason = "it lives in the stream, which is on the heap once")]
 pub(super) enum Attempt {
     None,
     Acquiring(Box<Sending>, Acquire),
-    Open(Box<Sending>, Exchange),
+    Open(Box<Sending>, Box<Exchange>),
 }
 
 /// What all attempts of a stream share.
@@ -119,7 +118,7 @@ impl Stream {
         sending.view.stats.upstream_rq_total.inc();
         sending.host.stats.rq_total.inc();
         let sent = self.send_request(&mut exchange, &sending.replay);
-        self.attempt = Attempt::Open(sending, exchange);
+        self.attempt = Attempt::Open(sending, Box::new(exchange));
         sent
     }
 
