@@ -316,3 +316,6 @@ impl Lane {
 
 /// A filter kept the last part of a direction.
 const HELD_END: ResetReason = "filter_held_end_of_stream";
+
+#[cfg(test)]
+mod tests;
