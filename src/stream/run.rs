@@ -220,7 +220,8 @@ impl Stream {
         self.info.flags.insert(error.flag());
         self.count_error(error);
         let gone = error.side == Side::Downstream && error.kind == Kind::Closed;
-        if gone || self.response.is_started() {
+        // What goes wrong with a local reply is not answered with another one: that could go on for ever.
+        if gone || self.response.is_started() || self.response.is_local() {
             self.info.detail = error.detail();
             return Some(Outcome::Abort);
         }
