@@ -12,7 +12,7 @@ pub struct Http {
     /// Request line and fields together, in bytes. Default 60 KiB, 1 KiB to 1 MiB. Beyond: 431.
     #[serde(serialize_with = "write::size")]
     pub max_request_headers: usize,
-    /// Fields of a request. Default 100, 1 to 1000. Beyond: 431.
+    /// Fields of a request. Default 100, 1 to 256. Beyond: 431.
     pub max_headers_count: usize,
     /// The request target, in bytes. Default 8 KiB, 64 B to 1 MiB, at most `max_request_headers`. Beyond: 414.
     #[serde(serialize_with = "write::size")]
@@ -197,7 +197,7 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Http> {
 
     let h = &mut http;
     set(&mut h.max_request_headers, o.maybe("max_request_headers", read::size(1 << 10..=1 << 20)));
-    set(&mut h.max_headers_count, o.maybe("max_headers_count", read::integer(1..=1000)));
+    set(&mut h.max_headers_count, o.maybe("max_headers_count", read::integer(1..=256)));
     let limit = h.max_request_headers;
     let target = o.maybe("max_request_target", |cx, node| match read::size(64..=1 << 20)(cx, node)? {
         target if target > limit => {

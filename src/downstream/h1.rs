@@ -30,6 +30,8 @@ use crate::stream::{DRAIN_LIMIT, Downstream, Outcome, Stream};
 /// How long a refused or finished client may take to read what was sent, and how long a request body is drained.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection that was accepted just before a drain may still bring its request.
+const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
 /// One connection with a client.
 pub struct Connection {
@@ -113,10 +115,13 @@ impl Connection {
                 self.slot.view().stats.downstream_cx_idle_timeout.inc();
                 return Poll::Ready(false);
             }
-            if self.admission.poll_drain(task).is_ready() {
+            ready!(self.admission.poll_drain(task));
+            let grace = self.opened + DRAIN_GRACE;
+            if self.requests > 0 || self.slot.worker.rt.now() >= grace {
                 return Poll::Ready(false);
             }
-            Poll::Pending
+            self.timer.set(Some(grace));
+            self.timer.poll(task).map(|()| false)
         })
         .await
     }
@@ -150,8 +155,9 @@ impl Connection {
                 view.stats.downstream_cx_max_duration_reached.inc();
                 exchange.codec.close_after_response();
             }
-            let stream = Stream::new(view.clone(), self.info.clone(), request.head, request.upgrade);
+            let mut stream = Stream::new(view.clone(), self.info.clone(), request.head, request.upgrade);
             let outcome = stream.run(&mut exchange, &self.timer).await;
+            drop(stream);
             if outcome == Outcome::Abort {
                 break Next::Abort;
             }
@@ -260,7 +266,7 @@ impl Exchange<'_> {
             return Next::Abort;
         }
         self.codec.close_after_response();
-        let stream = Stream::refused(view.clone(), info.clone(), error);
+        let mut stream = Stream::refused(view.clone(), info.clone(), error);
         match stream.run(self, timer).await {
             Outcome::Complete => Next::Linger,
             Outcome::Abort => Next::Abort,

@@ -94,9 +94,10 @@ impl Builder<'_> {
         let resolve = |cluster: &str| slots.get(cluster).copied().unwrap_or_default();
         let routes = RouteTable::build(&listener.routes, &listener.http, resolve)
             .map_err(|(at, error)| BuildError(format!("listener {name}: routes[{at}]: {error}")))?;
-        let filters = filter::build(&listener.filters, &mut self.filters(name));
+        let filters = self.listener_filters(listener);
         let extras = listener.routes.iter().enumerate().map(|(at, route)| {
-            self.extras(listener, route).map_err(|error| BuildError(format!("listener {name}: routes[{at}]: {error}")))
+            self.extras(listener, &filters, route)
+                .map_err(|error| BuildError(format!("listener {name}: routes[{at}]: {error}")))
         });
         let extras = extras.collect::<Result<Arc<[RouteExtras]>, BuildError>>()?;
         let key = key(listener);
@@ -112,7 +113,7 @@ impl Builder<'_> {
             limits: Arc::new(limits(&listener.http)),
             routes: Arc::new(routes),
             extras,
-            filters: filters.into(),
+            filters,
             connections,
             stats: self.registry.scope::<HttpStats>(&format!("http.{name}"), self.workers),
             listener_stats: self
@@ -124,22 +125,50 @@ impl Builder<'_> {
         })
     }
 
-    fn filters<'a>(&'a mut self, listener: &'a str) -> filter::Build<'a> {
+    fn filter_cx<'a>(&'a mut self, listener: &'a str) -> filter::Build<'a> {
         filter::Build { registry: self.registry, listener, workers: self.workers }
     }
 
-    fn extras(&mut self, listener: &config::Listener, route: &config::Route) -> Result<RouteExtras, BuildError> {
+    /// Filters that did not change are the same ones: a token bucket is not full again after each reload.
+    fn listener_filters(&mut self, listener: &config::Listener) -> Arc<[Arc<dyn FilterFactory>]> {
+        let running = self.current.listeners.iter().zip(&self.current.config.listeners);
+        let same =
+            |(_, config): &(_, &config::Listener)| config.name == listener.name && config.filters == listener.filters;
+        match running.clone().find(same) {
+            Some((running, _)) => running.filters.clone(),
+            None => filter::build(&listener.filters, &mut self.filter_cx(&listener.name)).into(),
+        }
+    }
+
+    fn extras(
+        &mut self,
+        listener: &config::Listener,
+        filters: &[Arc<dyn FilterFactory>],
+        route: &config::Route,
+    ) -> Result<RouteExtras, BuildError> {
         let editor = |edits| HeaderEditor::new(edits).map_err(|error| BuildError(error.to_string()));
-        let chain = (!route.filters.is_empty()).then(|| {
-            let filters = listener.filters.iter().filter_map(|filter| match route.filters.get(filter.type_name()) {
-                Some(FilterOverride::Off) => None,
-                Some(FilterOverride::Settings(settings)) => Some(settings.clone()),
-                None => Some(filter.clone()),
-            });
-            let filters: Vec<config::Filter> = filters.collect();
-            filter::build(&filters, &mut self.filters(&listener.name)).into()
-        });
+        let chain = (!route.filters.is_empty()).then(|| self.route_filters(listener, filters, route));
         Ok(RouteExtras { request: editor(&route.request_headers)?, response: editor(&route.response_headers)?, chain })
+    }
+
+    /// The listener's own filters, but for those that the route turns off or sets anew.
+    fn route_filters(
+        &mut self,
+        listener: &config::Listener,
+        filters: &[Arc<dyn FilterFactory>],
+        route: &config::Route,
+    ) -> Arc<[Arc<dyn FilterFactory>]> {
+        let mut chain = Vec::with_capacity(filters.len());
+        for (config, factory) in listener.filters.iter().zip(filters) {
+            match route.filters.get(config.type_name()) {
+                Some(FilterOverride::Off) => {}
+                Some(FilterOverride::Settings(settings)) => {
+                    chain.extend(filter::build(std::slice::from_ref(settings), &mut self.filter_cx(&listener.name)));
+                }
+                None => chain.push(factory.clone()),
+            }
+        }
+        chain.into()
     }
 }
 

@@ -21,7 +21,7 @@ const REPLAY_LIMIT: usize = 64 * 1024;
 pub(super) enum Attempt {
     None,
     Acquiring(Box<Sending>, Acquire),
-    Open(Box<Sending>, Exchange),
+    Open(Box<Sending>, Box<Exchange>),
 }
 
 /// What all attempts of a stream share.
@@ -118,7 +118,7 @@ impl Stream {
         sending.view.stats.upstream_rq_total.inc();
         sending.host.stats.rq_total.inc();
         let sent = self.send_request(&mut exchange, &sending.replay);
-        self.attempt = Attempt::Open(sending, exchange);
+        self.attempt = Attempt::Open(sending, Box::new(exchange));
         sent
     }
 

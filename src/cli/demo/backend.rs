@@ -63,7 +63,7 @@ async fn converse(mut stream: ControlStream, manner: Manner, connection: usize) 
         match manner {
             Manner::Echo => {}
             Manner::Slow => control::sleep(SLOWNESS).await,
-            Manner::Failing if connection % 2 == 0 => return Ok(()),
+            Manner::Failing if connection.is_multiple_of(2) => return Ok(()),
             Manner::Failing => server.close_after_response(),
         }
         let text = Bytes::from(show(&head, &body));
