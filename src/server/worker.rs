@@ -156,7 +156,8 @@ impl State {
         ListenerView {
             worker: self.worker.clone(),
             http: listener.http.clone(),
-            limits: listener.limits.clone(),
+            // A copy for each worker: its references are counted where no other worker writes.
+            limits: Arc::new((*listener.limits).clone()),
             upstream_limits: Arc::new(nuncio_h1::Limits {
                 keep_trailers: listener.http.enable_trailers,
                 ..nuncio_h1::Limits::default()
