@@ -54,7 +54,12 @@ impl Attempt {
 
     /// The upstream can take more of the request.
     pub(super) fn takes_more(&self, watermark: usize) -> bool {
-        matches!(self, Attempt::Open(_, exchange) if exchange.pending() < watermark)
+        matches!(self, Attempt::Open(_, exchange) if exchange.pending() < watermark && !exchange.is_broken())
+    }
+
+    /// The upstream will never take another byte.
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(self, Attempt::Open(_, exchange) if exchange.is_broken())
     }
 
     /// Bytes wait for the upstream's socket.
@@ -179,6 +184,8 @@ impl Stream {
         sending.view.stats.upstream_rq_retry.inc();
         sending.view.stats.upstream_rq_stale_connection_retry.inc();
         self.acquire(sending, host, true);
+        // Nobody wakes this task for the new attempt before it is polled.
+        self.moved = true;
         true
     }
 

@@ -160,7 +160,8 @@ impl Stream {
     /// The response went out whole, and the request too where one is not over without the other.
     fn is_over(&self, down: &dyn Downstream) -> bool {
         let sent = self.response.is_done() && down.pending() == 0;
-        sent && (!self.request.is_tunnel() || self.request.is_forwarded() && !self.attempt.has_output())
+        let forwarded = self.request.is_forwarded() && !self.attempt.has_output() || self.attempt.is_broken();
+        sent && (forwarded || !self.request.is_tunnel())
     }
 
     fn flush_downstream(&mut self, task: &mut Context<'_>, down: &mut dyn Downstream) -> Result<(), Error> {
