@@ -13,6 +13,8 @@ pub mod cluster;
 pub mod upstream;
 
 pub mod access_log;
+pub mod admin;
+pub mod cli;
 pub mod error;
 pub mod server;
 pub mod stats;

@@ -25,7 +25,9 @@ pub enum FormatErrorKind {
 impl fmt::Display for FormatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            FormatErrorKind::NotAnOperator => f.write_str("a \"%\" that starts no %OPERATOR% (write %% for a percent sign)"),
+            FormatErrorKind::NotAnOperator => {
+                f.write_str("a \"%\" that starts no %OPERATOR% (write %% for a percent sign)")
+            }
             FormatErrorKind::Unknown { name, nearest: Some(nearest) } => {
                 write!(f, "no operator %{name}%: did you mean %{nearest}%?")
             }

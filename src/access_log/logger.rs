@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{FormatError, Line, Sink, SinkWriter};
 use crate::config::{AccessLog, LogPath};
-use crate::stats::{AccessLogStats, Handle, Scope};
+use crate::stats::{AccessLogStats, Scope};
 use crate::stream::StreamInfo;
 
 /// Lines longer than this give their memory back.
@@ -78,8 +78,11 @@ impl Sinks {
     /// between files. For the end of the process: lines written later are lost.
     pub fn close(&mut self, deadline: Instant, now: impl Fn() -> Instant) -> bool {
         self.sinks.iter().for_each(|sink| sink.start_close());
-        let closed = |sink: &Arc<Sink>| sink.wait_closed(deadline.saturating_duration_since(now()).max(TICK));
-        self.sinks.drain(..).map(|sink| closed(&sink)).fold(true, |all, one| all && one)
+        let mut closed = true;
+        for sink in self.sinks.drain(..) {
+            closed &= sink.wait_closed(deadline.saturating_duration_since(now()).max(TICK));
+        }
+        closed
     }
 }
 
@@ -116,7 +119,6 @@ impl std::fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// For those who log a stream: the workers' configuration has no need to know files.
 impl std::fmt::Debug for Logger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Logger").field("line", &self.line).finish_non_exhaustive()
@@ -129,11 +131,12 @@ impl std::fmt::Debug for Log {
     }
 }
 
-/// Handles are used by one thread at a time, whichever that is.
+/// A configuration is shared by the workers, a logger made for one may move there.
 const _: fn() = || {
     fn is_send<T: Send>() {}
+    fn is_shared<T: Send + Sync>() {}
     is_send::<Logger>();
-    is_send::<Handle<AccessLogStats>>();
+    is_shared::<Log>();
 };
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -30,14 +30,15 @@ const IDLE: Duration = Duration::from_secs(1);
 /// After a failed write, lines are left to the queues for so long.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A log file with its writer.
+/// A log file with its writer, which ends when the sink and all its [`SinkWriter`]s are dropped.
 pub struct Sink {
     path: LogPath,
     queues: mpsc::Sender<Receiver>,
     budget: Arc<Budget>,
     shared: Arc<Shared>,
     writer: Thread,
-    done: mpsc::Receiver<()>,
+    /// A lock for `Sync` only: the control thread alone waits here.
+    done: Mutex<mpsc::Receiver<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -79,7 +80,7 @@ impl Sink {
             let _ = on_done.send(());
         })?;
         let writer = thread.thread().clone();
-        Ok(Sink { path: path.clone(), queues, budget: Budget::new(BUFFER), shared, writer, done })
+        Ok(Sink { path: path.clone(), queues, budget: Budget::new(BUFFER), shared, writer, done: Mutex::new(done) })
     }
 
     pub fn path(&self) -> &LogPath {
@@ -108,19 +109,14 @@ impl Sink {
 
     /// Waits for that; `false` if it did not end in time. The thread is left alone then.
     pub(super) fn wait_closed(&self, limit: Duration) -> bool {
-        self.done.recv_timeout(limit) != Err(mpsc::RecvTimeoutError::Timeout)
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.recv_timeout(limit) != Err(mpsc::RecvTimeoutError::Timeout)
     }
 
     /// Writes what is queued and ends, within `limit`.
     pub fn close(self, limit: Duration) -> bool {
         self.start_close();
         self.wait_closed(limit)
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        self.start_close();
     }
 }
 
@@ -176,28 +172,48 @@ impl Writer {
                 self.reopen();
             }
             let close = self.shared.close.load(Ordering::Acquire);
-            self.queues.extend(self.new_queues.try_iter());
+            let orphaned = self.take_queues();
             batch.clear();
             self.queues.retain_mut(|queue| queue.receive(&mut batch, BATCH));
             let pause = match self.write(&batch) {
                 Ok(()) if batch.len() >= BATCH => continue,
-                Ok(()) if close => return,
+                Ok(()) if close || (orphaned && self.queues.is_empty()) => return,
                 Ok(()) if batch.is_empty() => {
                     batch.shrink_to(0);
                     self.shared.asleep.store(true, Ordering::SeqCst);
                     IDLE
                 }
                 Ok(()) => FLUSH,
-                Err(error) => {
-                    self.count_lost(&error);
+                Err(lost) => {
+                    self.count_lost(&lost);
                     if close {
                         return;
                     }
-                    PAUSE
+                    self.pause();
+                    continue;
                 }
             };
             std::thread::park_timeout(pause);
             self.shared.asleep.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Registers the queues of new writers; says whether there can be no more.
+    fn take_queues(&mut self) -> bool {
+        loop {
+            match self.new_queues.try_recv() {
+                Ok(queue) => self.queues.push(queue),
+                Err(error) => return error == mpsc::TryRecvError::Disconnected,
+            }
+        }
+    }
+
+    /// Waits after a failure, whoever calls meanwhile, unless it is the end.
+    fn pause(&self) {
+        for _ in 0..10 {
+            if !self.shared.close.load(Ordering::Acquire) {
+                std::thread::sleep(PAUSE / 10);
+            }
         }
     }
 

@@ -55,7 +55,7 @@ pub type Warnings = Vec<Problem>;
 
 /// One configuration file.
 /// Serialises as the file that says the same with every default written out.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Config {
     pub node: Node,
     pub workers: Workers,

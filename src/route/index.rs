@@ -1,8 +1,8 @@
 //! The index of a route table: which routes can match a host and a path, without asking each. It only ever leaves
 //! out routes whose host or path predicate fails; the table asks the rest in file order.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::predicate::{PathKind, PathPredicate};
 use crate::config::HostPattern;
@@ -108,16 +108,20 @@ impl<A: Fn(u32) -> bool> Search<'_, A> {
     }
 
     fn in_texts(&mut self, texts: &TextIndex) {
-        for (len, routes) in texts.beginning(self.path) {
+        if texts.nodes.is_empty() {
+            return;
+        }
+        let path = self.path;
+        texts.walk(path, |len, routes| {
             for &(kind, index) in routes {
                 if index >= self.best {
                     break;
                 }
-                if kind.holds(len, self.path) && (self.accept)(index) {
+                if kind.holds(len, path) && (self.accept)(index) {
                     self.best = index;
                 }
             }
-        }
+        });
     }
 }
 
@@ -150,66 +154,93 @@ impl PathIndex {
     }
 }
 
-/// The texts of exact and prefix patterns, sorted. The longest text that begins a path is the greatest text not
-/// above that path, or one of the texts that begin it: so one binary search and a walk along `parent` find all.
+/// The texts of exact and prefix patterns, as a radix tree: one walk along a path meets all that begin it.
 #[derive(Debug, Default)]
 struct TextIndex {
     ignore_case: bool,
-    texts: Vec<Box<[u8]>>,
-    /// In the order of `texts`.
+    /// The root first; the children of a node stand together.
     nodes: Vec<Node>,
+    /// The first byte of each node's label, in the order of `nodes`.
+    first_bytes: Vec<u8>,
+    labels: Vec<u8>,
+    routes: Vec<(PathKind, u32)>,
     /// Empty once the index is finished.
     building: HashMap<Box<[u8]>, Vec<(PathKind, u32)>>,
 }
 
-#[derive(Debug)]
+/// Ranges of the vectors of a [`TextIndex`]. A file of 4 MiB fills none of them to 2^32.
+#[derive(Debug, Default)]
 struct Node {
-    /// The longest other text that begins this one.
-    parent: Option<u32>,
-    /// In file order.
-    routes: Box<[(PathKind, u32)]>,
+    /// What follows the labels above.
+    label: Range<u32>,
+    children: Range<u32>,
+    /// Those of the text that ends here, in file order.
+    routes: Range<u32>,
 }
 
 impl TextIndex {
     fn finish(&mut self) {
         let mut sorted: Vec<_> = std::mem::take(&mut self.building).into_iter().collect();
         sorted.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        for (text, routes) in sorted {
-            let mut parent = self.texts.len().checked_sub(1);
-            while let Some(at) = parent.filter(|&at| !text.starts_with(&self.texts[at])) {
-                parent = self.nodes[at].parent.map(|at| at as usize);
+        let mut open = Vec::new();
+        if !sorted.is_empty() {
+            self.open_node(0);
+            open.push((0, &sorted[..], 0));
+        }
+        // Each entry: a node, the texts below it, and how much of them the labels above hold.
+        while let Some((at, mut texts, above)) = open.pop() {
+            let (Some((first, routes)), Some((last, _))) = (texts.first(), texts.last()) else { continue };
+            // What the first and the last of a sorted list share, all share.
+            let depth = first.iter().zip(last).take_while(|(a, b)| a == b).count();
+            self.nodes[at].label = append(&mut self.labels, &first[above..depth]);
+            if first.len() == depth {
+                self.nodes[at].routes = append(&mut self.routes, routes);
+                texts = &texts[1..];
             }
-            // There are no more texts than routes, and those are counted in u32.
-            let parent = parent.map(|at| at as u32);
-            self.texts.push(text);
-            self.nodes.push(Node { parent, routes: routes.into() });
+            let children = self.nodes.len();
+            for texts in texts.chunk_by(|(a, _), (b, _)| a[depth] == b[depth]) {
+                open.push((self.nodes.len(), texts, depth));
+                self.open_node(texts[0].0[depth]);
+            }
+            self.nodes[at].children = children as u32..self.nodes.len() as u32;
         }
     }
 
-    /// The texts that begin `path`, by their length, with their routes; longest first.
-    fn beginning(&self, path: &[u8]) -> impl Iterator<Item = (usize, &[(PathKind, u32)])> {
-        let last = self.texts.partition_point(|text| self.compare(text, path) != Ordering::Greater).checked_sub(1);
-        let mut next = last;
-        while let Some(at) = next.filter(|&at| !self.begins(&self.texts[at], path)) {
-            next = self.parent(at);
+    fn open_node(&mut self, first_byte: u8) {
+        self.nodes.push(Node::default());
+        self.first_bytes.push(first_byte);
+    }
+
+    /// Calls `visit` for each text that begins `path`, shortest first, with its length and its routes.
+    fn walk(&self, path: &[u8], mut visit: impl FnMut(usize, &[(PathKind, u32)])) {
+        let mut next = self.nodes.first();
+        let mut rest = path;
+        while let Some(node) = next {
+            let label = &self.labels[range(&node.label)];
+            let Some((start, tail)) = rest.split_at_checked(label.len()) else { return };
+            if !(start == label || (self.ignore_case && start.eq_ignore_ascii_case(label))) {
+                return;
+            }
+            rest = tail;
+            if !node.routes.is_empty() {
+                visit(path.len() - rest.len(), &self.routes[range(&node.routes)]);
+            }
+            let Some(&byte) = rest.first() else { return };
+            let byte = if self.ignore_case { byte.to_ascii_lowercase() } else { byte };
+            let children = range(&node.children);
+            let child = self.first_bytes[children.clone()].iter().position(|&first| first == byte);
+            next = child.map(|child| &self.nodes[children.start + child]);
         }
-        std::iter::successors(next, |&at| self.parent(at)).map(|at| (self.texts[at].len(), &*self.nodes[at].routes))
     }
+}
 
-    fn parent(&self, at: usize) -> Option<usize> {
-        self.nodes[at].parent.map(|at| at as usize)
-    }
+/// Appends `part` and says where it stands.
+fn append<T: Clone>(whole: &mut Vec<T>, part: &[T]) -> Range<u32> {
+    let start = whole.len() as u32;
+    whole.extend_from_slice(part);
+    start..whole.len() as u32
+}
 
-    fn compare(&self, text: &[u8], path: &[u8]) -> Ordering {
-        if self.ignore_case {
-            text.iter().copied().cmp(path.iter().map(u8::to_ascii_lowercase))
-        } else {
-            text.cmp(path)
-        }
-    }
-
-    fn begins(&self, text: &[u8], path: &[u8]) -> bool {
-        let Some(start) = path.get(..text.len()) else { return false };
-        if self.ignore_case { text.eq_ignore_ascii_case(start) } else { text == start }
-    }
+fn range(range: &Range<u32>) -> Range<usize> {
+    range.start as usize..range.end as usize
 }

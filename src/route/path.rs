@@ -69,20 +69,23 @@ fn is_canonical(target: &[u8]) -> bool {
     if target.first() != Some(&b'/') {
         return false;
     }
-    let mut at = 0;
-    while let Some(&byte) = target.get(at) {
-        match CLASS[usize::from(byte)] {
-            Class::Plain => at += 1,
-            Class::Slash => match &target[at + 1..] {
+    for (at, &byte) in target.iter().enumerate() {
+        let class = CLASS[usize::from(byte)];
+        if class == Class::Plain {
+            continue;
+        }
+        let rest = &target[at + 1..];
+        match class {
+            Class::Slash => match rest {
                 [b'/', ..] | [b'.'] | [b'.', b'.' | b'/' | b'?' | b';' | b'%', ..] => return false,
-                _ => at += 1,
+                _ => {}
             },
-            Class::Percent => match &target[at + 1..] {
-                [high, low, ..] if is_canonical_escape(*high, *low) => at += 3,
+            Class::Percent => match rest {
+                [high, low, ..] if is_canonical_escape(*high, *low) => {}
                 _ => return false,
             },
-            Class::Query => return target[at..].iter().all(|&byte| is_visible(byte)),
-            Class::Other => return false,
+            Class::Query => return rest.iter().all(|&byte| is_visible(byte)),
+            Class::Plain | Class::Other => return false,
         }
     }
     true
@@ -232,7 +235,7 @@ pub(super) fn escape_value(high: u8, low: u8) -> Option<u8> {
     u8::try_from(digit(high)? << 4 | digit(low)?).ok()
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     Plain,
     Slash,

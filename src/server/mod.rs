@@ -10,12 +10,13 @@
 
 mod drain;
 mod operator;
+mod process;
 mod reload;
 mod run;
 mod snapshot;
 mod watch;
 mod worker;
 
-pub use run::{Options, RunError, run};
+pub use run::{Options, RunError, Started, run};
 pub use snapshot::{ListenerSnapshot, Snapshot};
 pub use worker::Worker;

@@ -1,1 +1,49 @@
+//! Reading the configuration anew. All or nothing: on any error the running one stays, and the error is logged in full.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::process::{Process, State};
+use crate::config;
+use crate::runtime::control;
+
+pub(super) async fn reload(process: &Rc<RefCell<Process>>) {
+    let Some(path) = process.borrow().options.path.clone() else {
+        log::warn!("reload: the configuration is built in");
+        return;
+    };
+    if process.borrow().state == State::Draining {
+        log::warn!("reload: refused while draining");
+        return;
+    }
+    let shown = path.display().to_string();
+    let loaded = control::unblock(move || config::load(&path)).await;
+    let mut process = process.borrow_mut();
+    let result = match loaded {
+        Ok((config, warnings)) => {
+            for warning in &warnings {
+                log::warn!("{warning}");
+            }
+            if config.admin != process.snapshot().config.admin || config.workers != process.snapshot().config.workers {
+                log::warn!("reload: changes of \"admin\" and \"workers\" take effect with a restart");
+            }
+            process.prepare(config).map_err(|error| error.to_string())
+        }
+        Err(problems) => Err(problems.to_string()),
+    };
+    let time = control::system_time().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    match result {
+        Ok((snapshot, sockets)) => {
+            process.apply(snapshot, sockets);
+            process.stats.config_reload_success.inc();
+            process.stats.config_last_reload_success.set(1);
+            process.stats.config_last_reload_time.set(time.as_secs() as i64);
+            log::info!("reload: {shown} is in force");
+        }
+        Err(error) => {
+            process.stats.config_reload_failure.inc();
+            process.stats.config_last_reload_success.set(0);
+            log::error!("reload: refused, the running configuration stays\n{error}");
+        }
+    }
+}

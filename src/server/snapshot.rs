@@ -15,7 +15,8 @@ use crate::runtime::net::Addr;
 use crate::stats::{HttpStats, ListenerStats, Registry, Scope};
 use crate::stream::edits::HeaderEditor;
 
-/// One configuration, ready to serve.
+/// One configuration, ready to serve. The default has nothing to serve.
+#[derive(Default)]
 pub struct Snapshot {
     pub config: Config,
     pub listeners: Vec<Arc<ListenerSnapshot>>,
@@ -29,6 +30,7 @@ pub struct ListenerSnapshot {
     pub key: String,
     pub name: Arc<str>,
     pub address: Addr,
+    pub backlog: i32,
     pub http: Arc<config::Http>,
     pub limits: Arc<nuncio_h1::Limits>,
     pub routes: Arc<RouteTable>,
@@ -56,7 +58,7 @@ pub(super) struct Builder<'a> {
     pub(super) logs: &'a mut Sinks,
     pub(super) workers: usize,
     /// What runs now: the same clusters and connection counts are kept.
-    pub(super) current: Option<&'a Snapshot>,
+    pub(super) current: &'a Snapshot,
 }
 
 impl Builder<'_> {
@@ -73,7 +75,7 @@ impl Builder<'_> {
     }
 
     fn cluster(&mut self, name: &str, config: &config::Cluster) -> Arc<Cluster> {
-        let current = self.current.and_then(|current| current.clusters.iter().find(|cluster| &*cluster.name == name));
+        let current = self.current.clusters.iter().find(|cluster| &*cluster.name == name);
         match current {
             Some(cluster) if cluster.config == *config => cluster.clone(),
             _ => Arc::new(Cluster::new(name, config, self.registry, self.workers)),
@@ -97,13 +99,14 @@ impl Builder<'_> {
         });
         let extras = extras.collect::<Result<Arc<[RouteExtras]>, BuildError>>()?;
         let key = key(listener);
-        let running = self.current.and_then(|current| current.listeners.iter().find(|running| running.key == key));
+        let running = self.current.listeners.iter().find(|running| running.key == key);
         let connections = running.map_or_else(|| Arc::new(ConnectionLimit::new(0)), |running| running.connections.clone());
         let logs = listener.access_log.as_ref().unwrap_or(&config.access_log);
         let access_logs = logs.iter().map(|log| self.logs.open(log)).collect::<Result<Vec<Log>, _>>();
         Ok(ListenerSnapshot {
             name: name.as_str().into(),
             address: listener.address.clone(),
+            backlog: i32::try_from(listener.tcp_backlog_size).unwrap_or(i32::MAX),
             limits: Arc::new(limits(&listener.http)),
             routes: Arc::new(routes),
             extras,

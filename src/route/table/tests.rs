@@ -162,7 +162,7 @@ fn random_match(rng: &mut fastrand::Rng) -> config::Match {
 }
 
 fn random_head(rng: &mut fastrand::Rng) -> RequestHead {
-    let host = random_host(rng) + pick(rng, &["", "", ":80", "."]);
+    let host = pick(rng, &["", "", "", "."]).to_string() + &random_host(rng) + pick(rng, &["", "", ":80", ".", ".."]);
     let query = pick(rng, &["", "", "?q=1", "?p&q=2"]);
     let (method, target) = match rng.u8(0..16) {
         0 => ("CONNECT", String::new()),

@@ -176,3 +176,46 @@ impl ControlListener {
         &self.addr
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::control::{block_on, timeout};
+    use crate::runtime::net::ListenOptions;
+    use std::future::poll_fn;
+
+    async fn exchange(addr: Addr) {
+        let mut listener = ControlListener::new(Listener::bind(&addr, ListenOptions::default()).unwrap()).unwrap();
+        let mut client = ControlStream::connect(listener.local_addr()).await.unwrap();
+        let mut server = listener.accept().await.unwrap();
+        assert_eq!((client.peer_addr(), client.local_addr()), (server.local_addr(), server.peer_addr()));
+        assert!(!server.has_pending_read());
+        let bufs = [IoSlice::new(b""), IoSlice::new(b"hello"), IoSlice::new(b"never at once")];
+        assert_eq!(poll_fn(|cx| client.poll_write_vectored(cx, &bufs)).await.unwrap(), 5);
+        poll_fn(|cx| server.poll_readable(cx)).await;
+        let mut buf = BytesMut::with_capacity(64);
+        assert_eq!(poll_fn(|cx| server.poll_read(cx, &mut buf)).await.unwrap(), 5);
+        poll_fn(|cx| client.poll_close(cx)).await.unwrap();
+        assert_eq!(poll_fn(|cx| server.poll_hangup(cx)).await, Hangup::HalfClosed);
+        assert_eq!(poll_fn(|cx| server.poll_read(cx, &mut buf)).await.unwrap(), 0);
+        assert_eq!(&buf[..], b"hello");
+    }
+
+    #[test]
+    fn both_kinds_of_sockets_exchange_and_half_close() {
+        let path = std::env::temp_dir().join(format!("nuncio-control-{}", std::process::id()));
+        block_on(async {
+            for addr in ["127.0.0.1:0".parse().unwrap(), Addr::unix(&path)] {
+                timeout(Duration::from_secs(20), exchange(addr)).await.unwrap();
+            }
+        });
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_refused_connection_says_so() {
+        let addr: Addr = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().into();
+        let error = block_on(ControlStream::connect(&addr)).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+}

@@ -5,11 +5,24 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::BytesMut;
 
 use super::*;
 use crate::runtime::{Hangup, Rt, Transport, run_worker};
+
+/// Runs `test` on a worker of its own; a test that hangs fails.
+fn on_worker<F: Future<Output = ()> + 'static>(test: impl FnOnce(Rt) -> F + 'static) {
+    let guarded = |rt: Rt| async move {
+        let hung = async {
+            rt.sleep(Duration::from_secs(20)).await;
+            panic!("the test hangs");
+        };
+        futures_lite::future::or(test(rt.clone()), hung).await;
+    };
+    run_worker(0, guarded).unwrap();
+}
 
 /// A worker's stream and the std socket at its other end.
 async fn pair(rt: &Rt) -> (Stream, TcpStream) {
@@ -36,11 +49,11 @@ fn noop() -> Context<'static> {
 
 #[test]
 fn short_read_with_fin_behind_it_finds_the_end() {
-    run_worker(0, |rt| async move {
+    on_worker(|rt| async move {
         let (mut stream, mut peer) = pair(&rt).await;
         peer.write_all(b"last words").unwrap();
         drop(peer);
-        // one edge for both, or two: either way the end is found
+        // both were sent before the loop looks: one edge tells of both
         readable(&mut stream).await;
         let mut buf = BytesMut::with_capacity(100);
         assert_eq!(read(&mut stream, &mut buf).await.unwrap(), 10);
@@ -48,13 +61,12 @@ fn short_read_with_fin_behind_it_finds_the_end() {
         assert_eq!(&buf[..], b"last words");
         assert_eq!(poll_fn(|cx| stream.poll_hangup(cx)).await, Hangup::HalfClosed);
         assert!(stream.poll_reset(&mut noop()).is_pending());
-    })
-    .unwrap();
+    });
 }
 
 #[test]
 fn half_close_both_ways() {
-    run_worker(0, |rt| async move {
+    on_worker(|rt| async move {
         let (mut stream, mut peer) = pair(&rt).await;
         write(&mut stream, b"question").await.unwrap();
         poll_fn(|cx| stream.poll_close(cx)).await.unwrap();
@@ -78,13 +90,12 @@ fn half_close_both_ways() {
         let mut heard = String::new();
         peer.read_to_string(&mut heard).unwrap();
         assert_eq!(heard, "still heard");
-    })
-    .unwrap();
+    });
 }
 
 #[test]
 fn a_reset_is_told_apart_and_can_be_sent() {
-    run_worker(0, |rt| async move {
+    on_worker(|rt| async move {
         let mut listener = Listener::bind(&"127.0.0.1:0".parse().unwrap(), ListenOptions::default())
             .unwrap()
             .into_worker(&rt)
@@ -101,13 +112,12 @@ fn a_reset_is_told_apart_and_can_be_sent() {
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
         let error = write(&mut client, b"x").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
-    })
-    .unwrap();
+    });
 }
 
 #[test]
 fn waiting_for_a_hangup_is_not_woken_by_data() {
-    run_worker(0, |rt| async move {
+    on_worker(|rt| async move {
         let (mut stream, mut peer) = pair(&rt).await;
         let mut polls = 0;
         let mut peer_steps = vec!["end", "b", "a"];
@@ -121,7 +131,7 @@ fn waiting_for_a_hangup_is_not_woken_by_data() {
                     "end" => peer.shutdown(Shutdown::Write).unwrap(),
                     data => peer.write_all(data.as_bytes()).unwrap(),
                 }
-                rt.sleep(std::time::Duration::from_millis(8)).await;
+                rt.sleep(Duration::from_millis(8)).await;
             }
             Hangup::Reset
         };
@@ -130,13 +140,12 @@ fn waiting_for_a_hangup_is_not_woken_by_data() {
         assert_eq!(hangup, Hangup::HalfClosed);
         assert!(polls <= 4, "{polls}");
         assert!(stream.has_pending_read());
-    })
-    .unwrap();
+    });
 }
 
 #[test]
 fn a_full_socket_parks_the_writer_until_there_is_room() {
-    run_worker(0, |rt| async move {
+    on_worker(|rt| async move {
         let (mut stream, mut peer) = pair(&rt).await;
         let chunk = vec![7u8; 1 << 20];
         let mut sent = 0;
@@ -149,13 +158,12 @@ fn a_full_socket_parks_the_writer_until_there_is_room() {
         sent += poll_fn(|cx| stream.poll_write_vectored(cx, &slices)).await.unwrap();
         drop(stream);
         assert_eq!(reader.join().unwrap(), sent as u64);
-    })
-    .unwrap();
+    });
 }
 
 #[test]
 fn the_hint_of_an_idle_connection() {
-    run_worker(0, |rt| async move {
+    on_worker(|rt| async move {
         let (mut stream, mut peer) = pair(&rt).await;
         assert!(!stream.has_pending_read());
         peer.write_all(b"0123456789").unwrap();
@@ -169,33 +177,30 @@ fn the_hint_of_an_idle_connection() {
         peer.shutdown(Shutdown::Write).unwrap();
         // nobody polls the connection, as in a pool: the loop alone must notice
         while !stream.has_pending_read() {
-            rt.sleep(std::time::Duration::from_millis(4)).await;
+            rt.sleep(Duration::from_millis(4)).await;
         }
-    })
-    .unwrap();
+    });
 }
 
 #[test]
 fn reads_need_room_and_empty_writes_do_nothing() {
-    run_worker(0, |rt| async move {
+    on_worker(|rt| async move {
         let (mut stream, _peer) = pair(&rt).await;
         let error = read(&mut stream, &mut BytesMut::new()).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         assert_eq!(write(&mut stream, b"").await.unwrap(), 0);
-    })
-    .unwrap();
+    });
 }
 
 #[test]
 fn a_refused_connection_says_so() {
-    run_worker(0, |rt| async move {
+    on_worker(|rt| async move {
         let addr: Addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().into();
         let error = Stream::connect(&rt, &addr).await.err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         let error = Stream::connect(&rt, &"unix:/nonexistent/socket".parse().unwrap()).await.err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
-    })
-    .unwrap();
+    });
 }
 
 #[test]
@@ -205,7 +210,7 @@ fn a_group_spreads_connections_and_refuses_a_taken_address() {
     assert_eq!(&addr, group[1].local_addr());
     let taken = Listener::bind_group(&addr, ListenOptions::default(), 2).unwrap_err();
     assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
-    run_worker(0, |rt| async move {
+    on_worker(|rt| async move {
         let mut group: Vec<_> = group.into_iter().map(|listener| listener.into_worker(&rt).unwrap()).collect();
         let mut kept = Vec::new();
         for _ in 0..40 {
@@ -223,13 +228,12 @@ fn a_group_spreads_connections_and_refuses_a_taken_address() {
             .await;
         }
         assert!(counts[0] > 0 && counts[1] > 0, "{counts:?}");
-    })
-    .unwrap();
+    });
 }
 
 #[test]
 fn accepted_sockets_send_at_once() {
-    run_worker(0, |rt| async move {
+    on_worker(|rt| async move {
         let mut listener = Listener::bind(&"127.0.0.1:0".parse().unwrap(), ListenOptions::default())
             .unwrap()
             .into_worker(&rt)
@@ -239,8 +243,7 @@ fn accepted_sockets_send_at_once() {
         for stream in [&client, &server] {
             assert!(stream.is_nodelay());
         }
-    })
-    .unwrap();
+    });
 }
 
 #[test]
@@ -256,7 +259,7 @@ fn unix_sockets_are_replaced_when_stale_and_only_then() {
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let error = Listener::bind(&addr, ListenOptions::default()).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse, "somebody listens");
-    run_worker(0, |rt| async move {
+    on_worker(|rt| async move {
         let mut group: Vec<_> = group.into_iter().map(|listener| listener.into_worker(&rt).unwrap()).collect();
         // a stopped sharer leaves nothing behind in the reactor
         drop(group.pop());
@@ -270,11 +273,46 @@ fn unix_sockets_are_replaced_when_stale_and_only_then() {
         drop(client);
         assert_eq!(poll_fn(|cx| server.poll_hangup(cx)).await, Hangup::Reset);
         assert_eq!(read(&mut server, &mut buf).await.unwrap(), 0);
-    })
-    .unwrap();
+    });
     let file = dir.join("file");
     std::fs::write(&file, "precious").unwrap();
     assert!(Listener::bind(&Addr::unix(&file), ListenOptions::default()).is_err());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
     std::fs::remove_dir_all(&dir).unwrap();
+}
+
+/// Runs in a process of its own, because the limit holds for all threads.
+#[test]
+fn accept_goes_on_once_there_are_descriptors_again() {
+    const CHILD: &str = "NUNCIO_TEST_FEW_DESCRIPTORS";
+    if std::env::var_os(CHILD).is_none() {
+        let name = "runtime::net::tests::accept_goes_on_once_there_are_descriptors_again";
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = child.args(["--exact", name]).env(CHILD, "1").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        return;
+    }
+    on_worker(|rt| async move {
+        let mut listener = Listener::bind(&"127.0.0.1:0".parse().unwrap(), ListenOptions::default())
+            .unwrap()
+            .into_worker(&rt)
+            .unwrap();
+        let addr = listener.local_addr().inet().unwrap();
+        let _clients = [TcpStream::connect(addr).unwrap(), TcpStream::connect(addr).unwrap()];
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        let lowest_free = std::os::fd::AsRawFd::as_raw_fd(&std::fs::File::open("/dev/null").unwrap());
+        let set = |current| {
+            let limit = rustix::process::Rlimit { current, ..limit };
+            rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).unwrap();
+        };
+        set(Some(lowest_free as u64));
+        for _ in 0..2 {
+            let error = listener.accept().await.err().unwrap();
+            assert!(is_fd_exhausted(&error), "{error}");
+        }
+        // no new edge comes for the connections that wait: the listener itself has to remember them
+        set(limit.current);
+        let _accepted = [listener.accept().await.unwrap(), listener.accept().await.unwrap()];
+        assert!(listener.poll_accept(&mut noop()).is_pending());
+    });
 }

@@ -5,7 +5,7 @@
 
 mod wheel;
 
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 pub(super) use wheel::{TICK, Wheel};
@@ -53,10 +53,14 @@ impl Timer {
         if self.has_fired() {
             return Poll::Ready(());
         }
-        self.rt.worker().timers.borrow_mut().waker(self.entry, |slot: &mut Option<Waker>| match slot {
-            Some(waker) if waker.will_wake(cx.waker()) => {}
-            _ => *slot = Some(cx.waker().clone()),
-        });
+        let mut timers = self.rt.worker().timers.borrow_mut();
+        let parked = timers.waker(self.entry);
+        if !parked.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            let old = parked.replace(cx.waker().clone());
+            // not dropped while the wheel is borrowed: dropping a waker may run code
+            drop(timers);
+            drop(old);
+        }
         Poll::Pending
     }
 
@@ -68,7 +72,7 @@ impl Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        // the waker leaves the wheel before it is dropped: dropping it may run code
+        // as in `poll`: first out of the wheel, then dropped
         let waker = self.rt.worker().timers.borrow_mut().remove(self.entry);
         drop(waker);
     }

@@ -90,8 +90,9 @@ impl<W> Wheel<W> {
         }
     }
 
-    pub(in super::super) fn waker(&mut self, index: u32, park: impl FnOnce(&mut Option<W>)) {
-        park(&mut self.at_mut(index).waker);
+    /// Where the entry's waker is parked; empty again once it has fired.
+    pub(in super::super) fn waker(&mut self, index: u32) -> &mut Option<W> {
+        &mut self.at_mut(index).waker
     }
 
     /// Moves the wheel to tick `now` and hands out the wakers of all entries whose deadline has come.
@@ -252,7 +253,7 @@ mod tests {
     }
 
     fn park(wheel: &mut Wheel<u32>, index: u32) {
-        wheel.waker(index, |slot| *slot = Some(index));
+        *wheel.waker(index) = Some(index);
     }
 
     #[test]

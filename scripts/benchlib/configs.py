@@ -1,0 +1,177 @@
+"""The upstream's and each proxy's configuration, and the command that runs it.
+
+Equal terms: no access log, upstream keep-alive, connections at rest stay open, and no proxy writes a body to disk
+(nginx would by default; the others cannot). Everything else is as each project ships it.
+"""
+
+import json
+import os
+import pwd
+from dataclasses import dataclass
+from pathlib import Path
+
+from .cases import MIB, KIB
+
+PROXIES = ("nuncio", "haproxy", "nginx", "envoy")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a proxy is configured for."""
+
+    directory: Path
+    port: int
+    upstream_port: int
+    workers: int
+    routes: int
+    max_connections: int
+
+
+def route_prefixes(setup):
+    return [f"/r{number:05}/" for number in range(setup.routes)] or ["/"]
+
+
+def write(path, text):
+    path.write_text(text)
+    return str(path)
+
+
+def nuncio(setup, binary):
+    routes = [{"match": {"path": {"prefix": prefix}}, "cluster": "app"} for prefix in route_prefixes(setup)]
+    config = {
+        "workers": setup.workers,
+        "listeners": [
+            {"address": f"127.0.0.1:{setup.port}", "routes": routes if setup.routes else [{"cluster": "app"}]}
+        ],
+        "clusters": {"app": {"endpoints": [f"127.0.0.1:{setup.upstream_port}"]}},
+    }
+    return [binary, "run", write(setup.directory / "nuncio.json", json.dumps(config))]
+
+
+def haproxy(setup, binary):
+    choose = "default_backend app"
+    if setup.routes:
+        lines = "".join(f"{prefix} app\n" for prefix in route_prefixes(setup))
+        choose = f"use_backend %[path,map_beg({write(setup.directory / 'haproxy.map', lines)})]"
+    config = f"""
+global
+    nbthread {setup.workers}
+    maxconn {setup.max_connections}
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 300s
+    timeout server 300s
+    timeout http-keep-alive 300s
+frontend bench
+    bind 127.0.0.1:{setup.port}
+    {choose}
+backend app
+    http-reuse always
+    server app 127.0.0.1:{setup.upstream_port}
+"""
+    return [binary, "-db", "-f", write(setup.directory / "haproxy.cfg", config)]
+
+
+def nginx(setup, binary):
+    locations = "\n".join(f"location {prefix} {{ proxy_pass http://app; }}" for prefix in route_prefixes(setup))
+    body = f"""
+    # the default, which is also nuncio's
+    keepalive_requests 1000;
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    proxy_request_buffering off;
+    proxy_max_temp_file_size 0;
+    upstream app {{ server 127.0.0.1:{setup.upstream_port}; keepalive 64; }}
+    server {{
+        listen 127.0.0.1:{setup.port} reuseport;
+        {locations}
+    }}"""
+    return nginx_command(setup, binary, "nginx", body)
+
+
+def envoy(setup, binary):
+    def routes():
+        return [{"match": {"prefix": prefix}, "route": {"cluster": "app"}} for prefix in route_prefixes(setup)]
+
+    def socket_address(port):
+        return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+    package = "type.googleapis.com/envoy.extensions.filters"
+    manager = {
+        "@type": f"{package}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "bench",
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes()}]},
+        "http_filters": [
+            {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{package}.http.router.v3.Router"}}
+        ],
+    }
+    filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
+    endpoint = {"endpoint": {"address": socket_address(setup.upstream_port)}}
+    cluster = {
+        "name": "app",
+        "type": "STATIC",
+        "load_assignment": {"cluster_name": "app", "endpoints": [{"lb_endpoints": [endpoint]}]},
+    }
+    listener = {"address": socket_address(setup.port), "filter_chains": [{"filters": filters}]}
+    config = {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
+    path = write(setup.directory / "envoy.json", json.dumps(config))
+    # Without hot restart, so that another Envoy on the machine does not matter.
+    quiet = ["--log-level", "error", "--disable-hot-restart"]
+    return [binary, "-c", path, "--concurrency", str(setup.workers)] + quiet
+
+
+def upstream(setup, binary):
+    """An nginx that serves all the cases. `/post` answers only after the whole body: `return` alone would not wait
+    for it, `mirror` does, and the static handler's 405 then becomes the answer."""
+    root = setup.directory / "www"
+    root.mkdir(exist_ok=True)
+    (root / "64k").write_bytes(b"x" * 64 * KIB)
+    (root / "1m").write_bytes(b"x" * MIB)
+    (root / "post").write_bytes(b"")
+    body = f"""
+    # the upstream never ends a connection: that would be noise in the proxies' figures
+    keepalive_requests 1000000000;
+    open_file_cache max=16;
+    sendfile on;
+    client_body_buffer_size 128k;
+    server {{
+        listen 127.0.0.1:{setup.port};
+        default_type text/plain;
+        location / {{ return 200 "ok\\n"; }}
+        location = /64k {{ root {root}; }}
+        location = /1m {{ root {root}; }}
+        location = /post {{ root {root}; mirror /mirror; error_page 405 =200 @done; }}
+        location = /mirror {{ internal; return 204; }}
+        location @done {{ return 200 "ok\\n"; }}
+    }}"""
+    return nginx_command(setup, binary, "upstream", body)
+
+
+def nginx_command(setup, binary, name, body):
+    """What the upstream and the proxy have in common. As root, nginx would change to a user who may not read the
+    working directory, so it is told to stay who it is. It closes idle connections once fewer than a sixteenth of
+    worker_connections are free, hence some more than asked for."""
+    user = f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""
+    temporary = "".join(
+        f"{kind}_temp_path {setup.directory}/{name}-{kind};\n"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    config = f"""
+{user}
+daemon off;
+worker_processes {setup.workers};
+pid {setup.directory}/{name}.pid;
+events {{ worker_connections {setup.max_connections * 8 // 7}; }}
+http {{
+    access_log off;
+    keepalive_timeout 300s;
+    {temporary}
+    {body}
+}}
+"""
+    path = write(setup.directory / f"{name}.conf", config)
+    return [binary, "-e", "stderr", "-p", str(setup.directory), "-c", path]
+
+
+COMMANDS = {"nuncio": nuncio, "haproxy": haproxy, "nginx": nginx, "envoy": envoy}

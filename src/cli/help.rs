@@ -1,0 +1,63 @@
+//! `nuncio help`, `nuncio --version`.
+
+use std::process::ExitCode;
+
+use super::WRONG;
+use super::args::COMMANDS;
+
+const OVERVIEW: &str = "\
+nuncio - a small proxy with Envoy's reach
+
+  nuncio run FILE              run the proxy in the foreground
+  nuncio check FILE [--print]  validate a configuration; print it with every default filled in
+  nuncio demo                  run on built-in backends and a built-in configuration
+  nuncio help [COMMAND]        this, or more about a command
+  nuncio --version
+
+Exit status: 0 fine, 1 failed at run time, 2 the configuration or the command line is wrong.
+The file is described in nuncio.json(5).
+";
+
+const RUN: &str = "\
+nuncio run FILE [--workers N] [--log-level LEVEL]
+
+  --workers N        worker threads, 1 to 1024, in place of the file's \"workers\"
+  --log-level LEVEL  off, error, warn, info (default), debug, trace
+
+SIGHUP reads FILE anew, all or nothing. SIGTERM drains for at most \"drain_time\"; a second one ends at once.
+SIGINT ends at once. SIGUSR1 reopens the access logs.
+";
+
+const CHECK: &str = "\
+nuncio check FILE [--print]
+
+Reads FILE and says everything that is wrong with it: file, line, column, JSON path, what was expected.
+  --print  print the effective configuration, every default filled in
+";
+
+const DEMO: &str = "\
+nuncio demo [--workers N] [--log-level LEVEL]
+
+Runs the proxy in front of three small built-in servers, one of them slow and one failing, and prints what to try.
+Everything listens on loopback.
+";
+
+pub(super) fn print(topic: Option<String>) -> ExitCode {
+    let text = match topic.as_deref() {
+        None | Some("help") => OVERVIEW,
+        Some("run") => RUN,
+        Some("check") => CHECK,
+        Some("demo") => DEMO,
+        Some(other) => {
+            eprintln!("nuncio: no command \"{other}\"; there are {}", COMMANDS.join(", "));
+            return ExitCode::from(WRONG);
+        }
+    };
+    print!("{text}");
+    ExitCode::SUCCESS
+}
+
+pub(super) fn version() -> ExitCode {
+    println!("nuncio {}", env!("CARGO_PKG_VERSION"));
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,34 @@
+//! The command line: words into a command, a command into an exit status. 0 fine, 1 failed at run time, 2 the
+//! configuration or the command line is wrong.
+
+mod args;
+mod check;
+mod demo;
+mod help;
+mod run;
+
+use std::process::ExitCode;
+
+use args::{Args, Command};
+
+/// Failed while running.
+const FAILED: u8 = 1;
+/// The configuration or the command line is wrong.
+const WRONG: u8 = 2;
+
+pub fn main() -> ExitCode {
+    let args = match Args::parse(lexopt::Parser::from_env()) {
+        Ok(args) => args,
+        Err(error) => {
+            eprintln!("nuncio: {error}\nTry: nuncio help");
+            return ExitCode::from(WRONG);
+        }
+    };
+    match args.command {
+        Command::Help(topic) => help::print(topic),
+        Command::Version => help::version(),
+        Command::Check { path, print } => check::check(&path, print),
+        Command::Run { path } => run::run(&path, args.workers, args.log_level),
+        Command::Demo => demo::demo(args.workers, args.log_level),
+    }
+}

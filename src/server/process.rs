@@ -1,0 +1,241 @@
+//! The state of the control thread: what runs, and how it is replaced.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use super::run::{Options, RunError, Started};
+use super::snapshot::Builder;
+use super::worker::{Command, Pong};
+use super::{ListenerSnapshot, Snapshot};
+use crate::access_log::Sinks;
+use crate::config::Config;
+use crate::listener::ConnectionLimit;
+use crate::runtime::control::{self, Receiver};
+use crate::runtime::mailbox::Sender;
+use crate::runtime::net::{Addr, ListenOptions, Listener};
+use crate::stats::{
+    AccessLogStats, ClusterManagerStats, Handle, ListenerManagerStats, Registry, Scope, ServerStats,
+};
+
+/// What the process is doing, as `/ready` and `/server_info` say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Initializing,
+    Live,
+    Draining,
+}
+
+pub(super) struct Process {
+    pub(super) options: Options,
+    pub(super) workers: usize,
+    pub(super) mailboxes: Vec<Sender<Command>>,
+    pub(super) registry: Registry,
+    pub(super) logs: Sinks,
+    pub(super) stats: Handle<ServerStats>,
+    pub(super) state: State,
+    /// An operator has said `/healthcheck/fail`.
+    pub(super) failed_by_operator: bool,
+    pub(super) started: Instant,
+    pub(super) started_at: SystemTime,
+    pub(super) loaded_at: SystemTime,
+    /// Over all listeners.
+    pub(super) connections: Arc<ConnectionLimit>,
+    /// Where each listener is bound, with the port that the kernel chose, by key.
+    pub(super) bound: BTreeMap<String, Addr>,
+    /// Where the admin port is bound.
+    pub(super) admin: Option<Addr>,
+    snapshot: Arc<Snapshot>,
+    default_connections: u64,
+    /// Counters of the control thread live as long as the scopes.
+    _scopes: (Arc<Scope<ServerStats>>, Arc<Scope<AccessLogStats>>),
+    listeners: Handle<ListenerManagerStats>,
+    clusters: Handle<ClusterManagerStats>,
+}
+
+/// Sockets for the workers: one map a worker, by listener key.
+pub(super) type Sockets = Vec<BTreeMap<String, Listener>>;
+
+impl Process {
+    /// Nothing runs yet. `connections`: most connections, unless the configuration says.
+    pub(super) fn new(workers: usize, options: Options, connections: u64) -> Process {
+        let mut registry = Registry::new();
+        let server = registry.scope::<ServerStats>("server", workers);
+        let access_log = registry.scope::<AccessLogStats>("access_log", workers);
+        let listeners = registry.scope::<ListenerManagerStats>("listener_manager", workers).control();
+        let clusters = registry.scope::<ClusterManagerStats>("cluster_manager", workers).control();
+        let now = control::system_time();
+        let stats = server.control();
+        stats.concurrency.set(workers as i64);
+        Process {
+            options,
+            workers,
+            mailboxes: Vec::new(),
+            logs: Sinks::new(access_log.clone()),
+            stats,
+            state: State::Initializing,
+            failed_by_operator: false,
+            started: control::now(),
+            started_at: now,
+            loaded_at: now,
+            connections: Arc::new(ConnectionLimit::new(connections)),
+            bound: BTreeMap::new(),
+            admin: None,
+            snapshot: Arc::new(Snapshot::default()),
+            default_connections: connections,
+            _scopes: (server, access_log),
+            listeners,
+            clusters,
+            registry,
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// The file to watch, where the configuration asks for it.
+    pub(super) fn watched(&self) -> Option<PathBuf> {
+        self.options.path.clone().filter(|_| self.snapshot.config.watch)
+    }
+
+    /// Everything about a new configuration that can fail: nothing of what runs has changed when it does.
+    pub(super) fn prepare(&mut self, config: Config) -> Result<(Snapshot, Sockets), RunError> {
+        let current = self.snapshot.clone();
+        let mut builder = Builder {
+            registry: &mut self.registry,
+            logs: &mut self.logs,
+            workers: self.workers,
+            current: &current,
+        };
+        let built = builder.build(config).map_err(|error| RunError(error.to_string()));
+        let prepared = built.and_then(|snapshot| self.bind(&snapshot).map(|sockets| (snapshot, sockets)));
+        if prepared.is_err() {
+            self.forget_unused();
+        }
+        prepared
+    }
+
+    /// Binds the listeners that are new.
+    fn bind(&self, snapshot: &Snapshot) -> Result<Sockets, RunError> {
+        let mut sockets: Sockets = (0..self.workers).map(|_| BTreeMap::new()).collect();
+        for listener in &snapshot.listeners {
+            if self.bound.contains_key(&listener.key) {
+                continue;
+            }
+            let group = Listener::bind_group(&listener.address, listen_options(listener), self.workers)
+                .map_err(|error| RunError(format!("listener {}: {}: {error}", listener.name, listener.address)))?;
+            for (worker, socket) in sockets.iter_mut().zip(group) {
+                worker.insert(listener.key.clone(), socket);
+            }
+        }
+        Ok(sockets)
+    }
+
+    /// Makes a prepared configuration the running one. Cannot fail.
+    pub(super) fn apply(&mut self, snapshot: Snapshot, sockets: Sockets) {
+        self.count_changes(&snapshot);
+        for (key, socket) in sockets.first().into_iter().flatten() {
+            self.bound.insert(key.clone(), socket.local_addr().clone());
+        }
+        let keys: BTreeSet<&String> = snapshot.listeners.iter().map(|listener| &listener.key).collect();
+        self.bound.retain(|key, _| keys.contains(key));
+        for (listener, config) in snapshot.listeners.iter().zip(&snapshot.config.listeners) {
+            listener.connections.set(config.max_connections);
+        }
+        self.connections.set(snapshot.config.max_connections.unwrap_or(self.default_connections));
+        self.snapshot = Arc::new(snapshot);
+        for (mailbox, sockets) in self.mailboxes.iter().zip(sockets) {
+            // A worker that has ended is an event of its own.
+            let _ = mailbox.send(Command::Apply { snapshot: self.snapshot.clone(), sockets });
+        }
+        self.loaded_at = control::system_time();
+        self.forget_unused();
+    }
+
+    fn count_changes(&self, next: &Snapshot) {
+        let had: BTreeSet<&String> = self.snapshot.listeners.iter().map(|listener| &listener.key).collect();
+        let has: BTreeSet<&String> = next.listeners.iter().map(|listener| &listener.key).collect();
+        self.listeners.listener_added.add(has.difference(&had).count() as u64);
+        self.listeners.listener_create_success.add(has.difference(&had).count() as u64);
+        self.listeners.listener_removed.add(had.difference(&has).count() as u64);
+        self.listeners.total_listeners_active.set(has.len() as i64);
+        self.listeners.workers_started.set(1);
+
+        let known = |name: &str| self.snapshot.clusters.iter().find(|cluster| &*cluster.name == name);
+        let (mut added, mut modified) = (0, 0);
+        for cluster in &next.clusters {
+            match known(&cluster.name) {
+                None => added += 1,
+                Some(before) if !Arc::ptr_eq(before, cluster) => modified += 1,
+                Some(_) => {}
+            }
+        }
+        self.clusters.cluster_added.add(added);
+        self.clusters.cluster_modified.add(modified);
+        self.clusters.cluster_removed.add((self.snapshot.clusters.len() as u64 + added).saturating_sub(next.clusters.len() as u64));
+        self.clusters.active_clusters.set(next.clusters.len() as i64);
+    }
+
+    /// Counters and log files that no configuration names any more.
+    fn forget_unused(&mut self) {
+        self.registry.sweep();
+        self.logs.sweep();
+    }
+
+    pub(super) fn set_live(&mut self) {
+        self.state = State::Live;
+        self.stats.live.set(1);
+        self.stats.config_last_reload_success.set(1);
+    }
+
+    /// Tells the workers to finish what is in flight. Each says when it has.
+    pub(super) fn start_drain(&mut self) -> Receiver<usize> {
+        self.state = State::Draining;
+        self.stats.live.set(0);
+        self.stats.state.set(1);
+        self.bound.clear();
+        let (done, receiver) = control::channel(self.workers.max(1));
+        for mailbox in &self.mailboxes {
+            // A worker that has ended is an event of its own.
+            let _ = mailbox.send(Command::Drain { done: done.clone() });
+        }
+        receiver
+    }
+
+    /// Asks every worker for a sign of life: how many were asked, and where the answers come.
+    pub(super) fn ping(&self) -> (usize, Receiver<Pong>) {
+        let (answer, receiver) = control::channel(self.workers.max(1));
+        for mailbox in &self.mailboxes {
+            let _ = mailbox.send(Command::Ping { answer: answer.clone() });
+        }
+        (self.mailboxes.len(), receiver)
+    }
+
+    /// Brings the gauges up to date. `panics`: of all workers since they started.
+    pub(super) fn refresh(&mut self, panics: u64) {
+        let stats = &self.stats;
+        stats.uptime.set(control::now().saturating_duration_since(self.started).as_secs() as i64);
+        stats.total_connections.set(self.connections.open() as i64);
+        stats.panics.add(panics.saturating_sub(stats.panics.get()));
+        stats.set_memory();
+    }
+
+    pub(super) fn started_view(&self) -> Started<'_> {
+        let bound = |listener: &ListenerSnapshot| self.bound.get(&listener.key);
+        let listeners = self.snapshot.listeners.iter();
+        let listeners = listeners.filter_map(|listener| Some((&*listener.name, bound(listener)?))).collect();
+        Started { listeners, admin: self.admin.as_ref(), workers: self.workers }
+    }
+
+    pub(super) fn stop(&self) {
+        for mailbox in &self.mailboxes {
+            let _ = mailbox.send(Command::Stop);
+        }
+    }
+}
+
+fn listen_options(listener: &ListenerSnapshot) -> ListenOptions {
+    ListenOptions { backlog: listener.backlog, ..ListenOptions::default() }
+}
