@@ -39,9 +39,15 @@ class Wire:
         start = 0
         while (at := self.buffer.find(end, start)) < 0:
             start = max(0, len(self.buffer) - len(end) + 1)
-            was_empty = not self.buffer
-            if not self.fill():
-                raise Closed() if was_empty and what == "head" else Truncated(what)
+            between = not self.buffer and what == "head"
+            try:
+                more = self.fill()
+            except Truncated:
+                if between:
+                    raise Closed() from None
+                raise
+            if not more:
+                raise Closed() if between else Truncated(what)
         taken, self.buffer = self.buffer[:at + len(end)], self.buffer[at + len(end):]
         return taken
 

@@ -41,7 +41,7 @@ class Nginx(Server):
     def __init__(self, locations=""):
         self.name = f"nginx-{random.getrandbits(24):06x}"
         self.port = free_port()
-        self.locations = locations
+        self.locations = locations  # @ROOT@ in it is the directory of files
         self.root = os.path.join(directory(), self.name)
 
     def file(self, name):
@@ -76,7 +76,7 @@ http {{
     location = /upload {{ client_max_body_size 0; proxy_pass http://127.0.0.1:{self.port}/sink; }}
     location = /sink {{ return 200 "taken\\n"; }}
     location = /chunked {{ ssi on; ssi_types *; alias {self.root}/www/64k; }}
-    {self.locations}
+    {self.locations.replace("@ROOT@", self.root + "/www")}
   }}
 }}
 """)
