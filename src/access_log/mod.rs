@@ -20,3 +20,4 @@ pub use format::Format;
 pub use line::{JsonMember, Line};
 pub use logger::{Log, Logger, OpenError, Sinks};
 pub use sink::{Sink, SinkWriter};
+pub(crate) use time::TimeFormat;

@@ -8,7 +8,7 @@ use nuncio_http::{HeaderId, HeaderList, Method, RequestHead, ResponseHead, Versi
 
 use crate::cluster::Host;
 use crate::error::ResponseFlags;
-use crate::stream::{ConnectionInfo, StreamInfo, Times};
+use crate::stream::info::{ConnectionInfo, StreamInfo, Times};
 
 /// `POST /new?q=1` from 192.0.2.7 by way of a trusted proxy, answered 503 after a second.
 #[allow(clippy::disallowed_methods, reason = "an `Instant` comes from nowhere else")]

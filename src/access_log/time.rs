@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 /// A format such as `%Y-%m-%dT%H:%M:%S.%3fZ`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TimeFormat(Vec<Item>);
+pub(crate) struct TimeFormat(Vec<Item>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Item {
@@ -25,24 +25,15 @@ const COMPOUND: [(char, &str); 5] =
     [('F', "%Y-%m-%d"), ('T', "%H:%M:%S"), ('D', "%m/%d/%y"), ('R', "%H:%M"), ('c', "%a %b %e %H:%M:%S %Y")];
 
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+#[rustfmt::skip]
 const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 ];
 
 impl TimeFormat {
     /// Envoy's default.
-    pub(super) fn iso() -> TimeFormat {
+    pub(crate) fn iso() -> TimeFormat {
         let mut items = Vec::new();
         parse_into("%Y-%m-%dT%H:%M:%S.%3fZ", &mut items);
         TimeFormat(items)
@@ -54,7 +45,7 @@ impl TimeFormat {
         parse_into(text, &mut items).then_some(TimeFormat(items))
     }
 
-    pub(super) fn write(&self, time: SystemTime, out: &mut impl Write) -> fmt::Result {
+    pub(crate) fn write(&self, time: SystemTime, out: &mut impl Write) -> fmt::Result {
         let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let (seconds, nanos) = (since.as_secs(), since.subsec_nanos());
         let date = Date::of(seconds);

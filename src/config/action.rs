@@ -75,7 +75,10 @@ pub(super) fn read(cx: &Cx, node: &Node, o: &mut Object) -> Option<Action> {
     let expected = format!("one of {}", KEYS.join(", "));
     match &given[..] {
         [_] => actions.into_iter().flatten().next(),
-        [] => cx.refuse(node, Complaint::new("has no action").expected(expected)),
+        [] => {
+            o.lacks(Complaint::new("has no action").expected(expected), KEYS);
+            None
+        }
         several => {
             let what = format!("has {} actions: {}", several.len(), several.join(", "));
             cx.refuse(node, Complaint::new(what).expected(expected))
@@ -111,7 +114,8 @@ fn read_redirect(cx: &Cx, node: &Node) -> Option<Redirect> {
     let changes = ["scheme", "host", "port", "path", "prefix", "strip_query"].iter().any(|key| o.has(key));
     if !changes {
         let complaint = Complaint::new("changes nothing: the client would come back at once");
-        cx.refuse::<()>(node, complaint.expected("one of scheme, host, port, path, prefix"));
+        const CHANGES: &[&str] = &["scheme", "host", "port", "path", "prefix"];
+        o.lacks(complaint.expected("one of scheme, host, port, path, prefix"), CHANGES);
     }
     if o.has("path") && o.has("prefix") {
         cx.refuse::<()>(node, "has both \"path\" and \"prefix\"");

@@ -1,8 +1,8 @@
 //! Addresses: `"192.0.2.1:80"`, `"[::1]:80"`, `"unix:/run/app.sock"`. Names are not resolved.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::text::{Complaint, Cx, Node, quote, read};
+use super::text::{Complaint, Cx, Kind, Node, quote, read};
 use crate::runtime::net::Addr;
 
 /// Longest path of a UNIX socket that the kernel takes, in bytes.
@@ -32,12 +32,15 @@ pub(super) fn is_local(addr: &Addr) -> bool {
     }
 }
 
-/// Two sockets cannot both have it. Port 0 is another port each time.
-pub(super) fn collides(a: &Addr, b: &Addr) -> bool {
-    a == b && !matches!(a, Addr::Inet(inet) if inet.port() == 0)
+/// Two sockets cannot both have it: port 0 is another port each time.
+pub(super) fn is_exclusive(addr: &Addr) -> bool {
+    !matches!(addr, Addr::Inet(inet) if inet.port() == 0)
 }
 
 fn address(cx: &Cx, node: &Node) -> Option<Addr> {
+    if node.kind() != Kind::String {
+        return cx.wrong_type(node, "an address such as \"192.0.2.1:80\"");
+    }
     let text = read::string(cx, node)?;
     match parse(cx, &text) {
         Ok(addr) => Some(addr),
@@ -67,6 +70,9 @@ fn parse(cx: &Cx, text: &str) -> Result<Addr, String> {
     }
     if text.starts_with('/') {
         return Err(format!("for a UNIX socket write \"unix:{}\"", text.escape_debug()));
+    }
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Err("an IPv6 address stands in brackets, its port follows them".to_owned());
     }
     if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
         return Err(format!("the port is missing: write \"{}\"", SocketAddr::new(ip, 80)));

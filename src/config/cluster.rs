@@ -113,7 +113,7 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
         max_requests_per_connection: o.optional(
             "max_requests_per_connection",
             default.max_requests_per_connection,
-            read::or_off(read::integer(1..=u64::MAX)),
+            read::integer_or("off", 1..=u64::MAX),
         ),
         circuit_breaker: o.optional("circuit_breaker", default.circuit_breaker, read_circuit_breaker),
         endpoints: Vec::new(),

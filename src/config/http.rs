@@ -209,7 +209,7 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Http> {
         target => Some(target),
     });
     h.max_request_target = target.unwrap_or(h.max_request_target.min(limit));
-    let requests = o.maybe("max_requests_per_connection", read::or_off(read::integer(1..=u64::MAX)));
+    let requests = o.maybe("max_requests_per_connection", read::integer_or("off", 1..=u64::MAX));
     set(&mut h.max_requests_per_connection, requests);
 
     for (key, timeout) in [

@@ -1,5 +1,7 @@
 //! `listeners`: where traffic comes in.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::route::RouteCx;
@@ -40,19 +42,20 @@ const LATER: &[&str] =
 /// Every listener, and that no two have one name or address.
 pub(super) fn read_all(cx: &Cx, node: &Node) -> Option<Vec<Listener>> {
     let mut listeners: Vec<Listener> = Vec::new();
-    for node in cx.elements(node, "a list of listeners")? {
-        let Some(listener) = read(cx, &node) else { continue };
-        for (at, other) in listeners.iter().enumerate() {
-            if address::collides(&other.address, &listener.address) {
-                cx.refuse::<()>(&node, format!("the address {} is taken by listeners[{at}]", listener.address));
-            } else if other.name == listener.name {
-                let complaint =
-                    Complaint::new(format!("the name {} is taken by listeners[{at}]", quote(&listener.name)));
-                let unnamed = listener.name == listener.address.to_string();
-                let hint = "the name of a listener is its address by default";
-                cx.refuse::<()>(&node, if unnamed { complaint.hint(hint) } else { complaint });
-            }
+    let (mut names, mut addresses) = (HashMap::new(), HashMap::new());
+    for (at, node) in cx.elements(node, "a list of listeners")?.iter().enumerate() {
+        let Some(listener) = read(cx, node) else { continue };
+        let address = listener.address.to_string();
+        if let Some(first) = addresses.get(&address).filter(|_| address::is_exclusive(&listener.address)) {
+            cx.refuse::<()>(node, format!("the address {address} is taken by listeners[{first}]"));
+        } else if let Some(first) = names.get(&listener.name) {
+            let complaint =
+                Complaint::new(format!("the name {} is taken by listeners[{first}]", quote(&listener.name)));
+            let hint = "the name of a listener is its address by default";
+            cx.refuse::<()>(node, if listener.name == address { complaint.hint(hint) } else { complaint });
         }
+        names.entry(listener.name.clone()).or_insert(at);
+        addresses.entry(address).or_insert(at);
         listeners.push(listener);
     }
     Some(listeners)

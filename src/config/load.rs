@@ -20,7 +20,7 @@ pub fn load(path: &Path) -> Result<(Config, Warnings), Problems> {
     let name = path.display().to_string();
     let unread = |message: String| {
         let problem = Problem { file: name.as_str().into(), line: 0, column: 0, path: String::new(), message };
-        Problems::new(vec![problem])
+        Problems::new(vec![problem], 0)
     };
     let mut bytes = Vec::new();
     // One byte more than allowed tells that there is more.
@@ -86,13 +86,13 @@ fn read_config(cx: &Cx, root: &text::Node) -> Option<Config> {
     let clusters = o.optional("clusters", BTreeMap::new(), read_clusters);
     let admin_node = o.take("admin");
     let admin = admin_node.as_ref().and_then(|node| admin::read(cx, node));
-    let count = |cx: &Cx, node: &text::Node| read::integer(1..=1024)(cx, node).map(Workers::Count);
+    let workers = o.maybe("workers", read::integer_or("auto", 1..=1024)).flatten();
     let config = Config {
         node: o.optional("node", Node::default(), read_node),
-        workers: o.maybe("workers", read::or_word("auto", count)).flatten().unwrap_or_default(),
+        workers: workers.map_or(Workers::Auto, Workers::Count),
         drain_time: o.optional("drain_time", Duration::from_secs(30), read::duration),
         watch: o.optional("watch", false, read::boolean),
-        max_connections: o.maybe("max_connections", read::or_word("auto", read::integer(1..=u64::MAX))).flatten(),
+        max_connections: o.maybe("max_connections", read::integer_or("auto", 1..=u64::MAX)).flatten(),
         access_log: o.optional("access_log", Vec::new(), read::one_or_list(access_log::read)),
         listeners: Vec::new(),
         admin: None,
@@ -100,16 +100,18 @@ fn read_config(cx: &Cx, root: &text::Node) -> Option<Config> {
     };
     let given = o.take("listeners");
     let listeners = given.as_ref().and_then(|node| listener::read_all(cx, node)).unwrap_or_default();
-    o.finish();
     if let (Some(node), Some(admin)) = (&admin_node, &admin)
-        && let Some(at) = listeners.iter().position(|listener| address::collides(&listener.address, &admin.address))
+        && address::is_exclusive(&admin.address)
+        && let Some(at) = listeners.iter().position(|listener| listener.address == admin.address)
     {
         cx.refuse::<()>(node, format!("the address {} is taken by listeners[{at}]", admin.address));
     }
     let empty = given.as_ref().is_none_or(|node| node.elements().is_ok_and(|elements| elements.is_empty()));
     if empty && admin_node.is_none() {
-        cx.refuse::<()>(root, Complaint::new("there is nothing to do").expected("\"listeners\" or \"admin\""));
+        let complaint = Complaint::new("there is nothing to do").expected("\"listeners\" or \"admin\"");
+        o.lacks(complaint, &["listeners", "admin"]);
     }
+    o.finish();
     Some(Config { listeners, admin, ..config })
 }
 

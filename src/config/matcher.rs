@@ -48,7 +48,7 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Matcher> {
         _ => return cx.wrong_type(node, "a text, or an object with one of \"exact\", \"prefix\", \"regex\", ..."),
     }
     let mut o = cx.object(node)?;
-    one_pattern(cx, node, &o, KEYS);
+    one_pattern(cx, node, &mut o, KEYS);
     let patterns = [
         o.maybe("exact", read::string).map(Pattern::Exact),
         o.maybe("prefix", part).map(Pattern::Prefix),
@@ -74,14 +74,12 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Matcher> {
 }
 
 /// Records it where not exactly one of the keys is given.
-pub(super) fn one_pattern(cx: &Cx, node: &Node, o: &Object, keys: &[&str]) {
+pub(super) fn one_pattern(cx: &Cx, node: &Node, o: &mut Object, keys: &'static [&'static str]) {
     let given: Vec<String> = keys.iter().filter(|key| o.has(key)).map(|key| format!("\"{key}\"")).collect();
     let expected = format!("one of {}", keys.join(", "));
     match &given[..] {
         [_] => {}
-        [] => {
-            cx.refuse::<()>(node, Complaint::new("says nothing to match").expected(expected));
-        }
+        [] => o.lacks(Complaint::new("says nothing to match").expected(expected), keys),
         several => {
             let what = format!("has {} patterns: {}", several.len(), several.join(", "));
             cx.refuse::<()>(node, Complaint::new(what).expected(expected));

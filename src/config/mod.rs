@@ -50,7 +50,7 @@ pub use self::route::Route;
 pub use self::route_match::{HostPattern, Match, PathMatch, PathPattern};
 pub use self::text::{Problem, Problems};
 
-/// What is allowed but hardly meant, in file order.
+/// What is allowed but hardly meant: the first hundred, in file order.
 pub type Warnings = Vec<Problem>;
 
 /// One configuration file.

@@ -132,7 +132,7 @@ fn read_path(cx: &Cx, node: &Node, http: &Http) -> Option<PathMatch> {
     }
     let mut o = cx.object(node)?;
     o.later(&["template", "suffix", "contains"]);
-    matcher::one_pattern(cx, node, &o, PATH_KEYS);
+    matcher::one_pattern(cx, node, &mut o, PATH_KEYS);
     let whole = |cx: &Cx, node: &Node| read_pattern(cx, node, Reach::Whole, http);
     let prefix = |cx: &Cx, node: &Node| read_pattern(cx, node, Reach::Prefix, http);
     let separated = |cx: &Cx, node: &Node| {

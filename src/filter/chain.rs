@@ -69,6 +69,9 @@ struct Lane {
     part_at: usize,
     /// The part waits at `part_at`.
     part_waits: bool,
+    /// Trailers, and the filter that sees them next: behind the bytes that the filter before it kept until now, which
+    /// are the part.
+    behind: Option<(Part, usize)>,
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +118,7 @@ impl Chain {
         let at = match (lane.part_waits, lane.head, lane.head_at) {
             (true, ..) => lane.part_at,
             (_, Stop::Waits, Some(at)) => at,
-            _ if lane.part.is_some() => return self.advance(dir, cx),
+            _ if lane.has_part() => return self.advance(dir, cx),
             _ => return None,
         };
         match self.filter(dir, at).poll_resume(dir, task, cx) {
@@ -127,7 +130,7 @@ impl Chain {
     /// A part or the head is parked: nothing may be pulled in this direction.
     pub fn is_waiting(&self, dir: Dir) -> bool {
         let lane = if dir == Dir::Request { &self.request } else { &self.response };
-        lane.part.is_some() || lane.head == Stop::Waits
+        lane.has_part() || lane.head == Stop::Waits
     }
 
     /// A local reply takes the place of everything that is parked, both ways.
@@ -148,13 +151,12 @@ impl Chain {
         let lane = self.lane(dir);
         let part_waited = std::mem::take(&mut lane.part_waits);
         match flow {
-            Flow::Continue if part_waited => lane.pass_part(),
+            Flow::Continue if part_waited => self.pass_part(dir),
             Flow::Continue => lane.pass_head(),
             Flow::Hold if part_waited => {
                 if lane.part.take().is_some_and(|part| part.is_end()) {
                     return Some(Offer::Reset(HELD_END));
                 }
-                return Some(Offer::More);
             }
             Flow::Hold => lane.head = Stop::Held,
             Flow::Wait => {
@@ -180,7 +182,11 @@ impl Chain {
                 }
                 (Some(at), Stop::None) => self.show_head(dir, at, cx),
                 _ if lane.part_waits => return None,
-                _ if lane.part.is_none() => return Some(Offer::More),
+                _ if !lane.has_part() => return Some(Offer::More),
+                _ if lane.part.is_none() => {
+                    lane.bring_behind();
+                    None
+                }
                 _ if lane.part_at >= count => return lane.part.take().map(Offer::Part),
                 _ => self.show_part(dir, cx),
             };
@@ -232,11 +238,11 @@ impl Chain {
         match flow {
             Flow::Continue => {
                 lane.part = Some(part);
-                lane.pass_part();
+                self.pass_part(dir);
             }
             // Nothing comes after the last part: a filter that keeps it would hang the stream.
             Flow::Hold if last => return Some(Offer::Reset(HELD_END)),
-            Flow::Hold => return Some(Offer::More),
+            Flow::Hold => {}
             Flow::Wait => {
                 lane.part = Some(part);
                 lane.part_waits = true;
@@ -245,6 +251,22 @@ impl Chain {
             Flow::Reset(reason) => return Some(Offer::Reset(reason)),
         }
         None
+    }
+
+    /// The part goes on to the next filter; before trailers goes what this filter kept of the body.
+    fn pass_part(&mut self, dir: Dir) {
+        let lane = self.lane(dir);
+        let at = lane.part_at;
+        lane.pass_part();
+        if !matches!(lane.part, Some(Part::Trailers(_))) {
+            return;
+        }
+        let kept = self.filter(dir, at).take_kept(dir);
+        if !kept.is_empty() {
+            let lane = self.lane(dir);
+            let trailers = lane.part.replace(Part::Data { chunk: kept, end: false });
+            lane.behind = trailers.map(|trailers| (trailers, lane.part_at));
+        }
     }
 
     fn count(&self, dir: Dir) -> usize {
@@ -277,6 +299,18 @@ impl Lane {
             self.pass_head();
         }
         self.part_at += 1;
+    }
+
+    fn has_part(&self) -> bool {
+        self.part.is_some() || self.behind.is_some()
+    }
+
+    /// The part is gone: the one behind it takes its place.
+    fn bring_behind(&mut self) {
+        if let Some((part, at)) = self.behind.take() {
+            self.part = Some(part);
+            self.part_at = at;
+        }
     }
 }
 

@@ -18,7 +18,14 @@
 
 mod chain;
 mod chunk;
+mod per_worker;
 mod registry;
+
+mod buffer;
+mod cors;
+mod fault;
+mod header_mutation;
+mod local_rate_limit;
 
 use std::task::{Context, Poll};
 
@@ -109,6 +116,11 @@ pub trait Filter {
     /// Trailers end their direction.
     fn on_trailers(&mut self, _dir: Dir, _trailers: &mut HeaderList, _cx: &mut StreamCx<'_>) -> Flow {
         Flow::Continue
+    }
+    /// The body bytes that this filter has kept. Asked for when trailers go on from it: what it gives goes on before
+    /// them, for nothing can follow.
+    fn take_kept(&mut self, _dir: Dir) -> Chunk {
+        Chunk::default()
     }
     /// After `Wait`. `Continue` lets the parked part go on.
     fn poll_resume(&mut self, _dir: Dir, _task: &mut Context<'_>, _cx: &mut StreamCx<'_>) -> Poll<Flow> {

@@ -3,8 +3,13 @@
 use std::sync::Arc;
 
 use super::FilterFactory;
+use super::buffer::BufferFactory;
+use super::cors::CorsFactory;
+use super::fault::FaultFactory;
+use super::header_mutation::HeaderMutationFactory;
+use super::local_rate_limit::LocalRateLimitFactory;
 use crate::config::Filter;
-use crate::stats::Registry;
+use crate::stats::{Registry, Scope, ScopeStats};
 
 /// The filters of a listener or route, in the order of the configuration.
 pub type Factories = [Arc<dyn FilterFactory>];
@@ -22,8 +27,19 @@ pub fn build(filters: &[Filter], cx: &mut Build<'_>) -> Vec<Arc<dyn FilterFactor
     filters.iter().map(|filter| factory(filter, cx)).collect()
 }
 
-fn factory(filter: &Filter, _cx: &mut Build<'_>) -> Arc<dyn FilterFactory> {
+fn factory(filter: &Filter, cx: &mut Build<'_>) -> Arc<dyn FilterFactory> {
     match filter {
-        _ => todo!(),
+        Filter::Buffer(config) => Arc::new(BufferFactory::new(config, cx)),
+        Filter::Cors(config) => Arc::new(CorsFactory::new(config, cx)),
+        Filter::Fault(config) => Arc::new(FaultFactory::new(config, cx)),
+        Filter::HeaderMutation(config) => Arc::new(HeaderMutationFactory::new(config, cx)),
+        Filter::LocalRateLimit(config) => Arc::new(LocalRateLimitFactory::new(config, cx)),
+    }
+}
+
+impl Build<'_> {
+    /// The listener's scope of a filter's stats. Filters of one type share it.
+    pub(super) fn scope<T: ScopeStats>(&mut self) -> Arc<Scope<T>> {
+        self.registry.scope(&format!("http.{}", self.listener), self.workers)
     }
 }

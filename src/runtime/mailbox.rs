@@ -130,6 +130,7 @@ impl<T> Shared<T> {
 mod tests {
     use super::*;
     use crate::runtime::{run_worker, spawn_worker};
+    use std::time::Duration;
 
     #[test]
     fn a_letter_from_another_thread_ends_the_sleep() {
@@ -145,12 +146,12 @@ mod tests {
         // each answer proves that the worker, asleep without a timeout, was woken by that letter
         for letter in 0..100 {
             to_worker.send(letter).unwrap();
-            assert_eq!(at_test.recv(), Ok(letter));
+            assert_eq!(at_test.recv_timeout(Duration::from_secs(20)), Ok(letter));
         }
         let second = to_worker.clone();
         drop(to_worker);
         second.send(100).unwrap();
-        assert_eq!(at_test.recv(), Ok(100));
+        assert_eq!(at_test.recv_timeout(Duration::from_secs(20)), Ok(100));
         drop(second);
         worker.join().unwrap().unwrap();
     }

@@ -29,7 +29,8 @@ pub trait Transport {
     /// Ends our direction; the other stays open. More than once is harmless.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Ready once there is something to read: data, the end or an error. For an idle connection, which holds no buffer.
+    /// Ready once there may be something to read: data, the end or an error. For an idle connection, which holds no
+    /// buffer. It costs no system call, so that once in a while there is nothing after all: the read tells.
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
     /// Whether data, the end or an error waits to be read, as far as the reactor has seen. For a pooled connection;

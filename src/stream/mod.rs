@@ -15,6 +15,6 @@ mod run;
 mod timeouts;
 
 pub use ends::{Downstream, Outcome};
-pub use info::StreamInfo;
+pub use info::{ConnectionInfo, StreamInfo, Times};
 pub use reply::DRAIN_LIMIT;
 pub use run::Stream;

@@ -173,7 +173,7 @@ mod tests {
 
     fn timeouts() -> (Timeouts, Instant) {
         // Any instant will do: the crate's only clock is in runtime.
-        let start = crate::runtime::clock::now();
+        let start = crate::runtime::control::now();
         let timeouts = Timeouts {
             idle: Some(Duration::from_secs(300)),
             body_idle: Some(Duration::from_secs(30)),

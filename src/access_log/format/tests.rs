@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::access_log::testing;
+use crate::config::LogFormat;
 
 fn render(format: &str) -> String {
     let mut out = Vec::new();
@@ -51,6 +52,15 @@ fn operators() {
     let hostname = render("%HOSTNAME%");
     assert!(!hostname.is_empty() && hostname != "-");
     assert_eq!(render("%ENVIRONMENT(PATH)%"), std::env::var("PATH").unwrap());
+}
+
+#[test]
+fn every_default_is_a_format() {
+    let LogFormat::Text(text) = LogFormat::default_text() else { panic!("not text") };
+    let line = "[2016-04-15T20:20:00.310Z] \"POST /old?q=1 HTTP/1.1\" 503 UF,URX 5 1024 1000 12 \"192.0.2.7\" \
+                \"curl \\x228\\x22\\x1B\" \"-\" \"example.com\" \"127.0.0.1:9000\"";
+    assert_eq!(render(&text), line);
+    assert!(super::super::Line::new(&LogFormat::default_json()).is_ok());
 }
 
 #[test]

@@ -72,17 +72,23 @@ const LATER_TYPES: &[&str] = &[
 /// One entry of a listener's `filters`.
 pub(super) fn read(cx: &Cx, node: &Node) -> Option<Filter> {
     let mut o = cx.object(node)?;
-    let Some(type_node) = o.take("type") else {
-        return cx.refuse(node, Complaint::new("\"type\" is missing").expected(Filter::TYPES.join(", ")));
+    let type_node = o.take("type");
+    let name = match &type_node {
+        Some(node) => read_type(cx, node),
+        None => cx.refuse(node, Complaint::new("\"type\" is missing").expected(Filter::TYPES.join(", "))),
     };
-    let name = read::string(cx, &type_node)?;
-    if !Filter::TYPES.contains(&name.as_str()) {
-        // Its settings cannot be judged.
-        return cx.refuse(&type_node, unknown_type(cx, &name));
-    }
+    let Some(name) = name else {
+        o.abandon();
+        return None;
+    };
     let filter = settings(cx, node, &mut o, &name, None);
     o.finish();
     filter
+}
+
+fn read_type(cx: &Cx, node: &Node) -> Option<String> {
+    let name = read::string(cx, node)?;
+    if Filter::TYPES.contains(&name.as_str()) { Some(name) } else { cx.refuse(node, unknown_type(cx, &name)) }
 }
 
 fn unknown_type(cx: &Cx, name: &str) -> Complaint {

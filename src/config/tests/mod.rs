@@ -105,7 +105,7 @@ fn sizes_of_files() {
 fn many_problems_are_cut() {
     let keys: Vec<String> = (0..5000).map(|at| format!("\"unknown{at}\": 1")).collect();
     let problems = parse(&format!("{{{}}}", keys.join(",")), Path::new(BASE), "f").unwrap_err();
-    assert_eq!(problems.count(), 5001, "and that there is nothing to do");
+    assert_eq!(problems.count(), 5001, "and there is nothing to do");
     assert_eq!(problems.iter().count(), 100);
     assert!(problems.to_string().ends_with("\nand 4901 more"));
 }
@@ -157,5 +157,18 @@ fn hints_know_every_key_where_it_belongs() {
         for key in config.pointer(pointer).unwrap().as_object().unwrap().keys() {
             assert!(keys.contains(&key.as_str()), "{key} in {place}");
         }
+    }
+}
+
+#[test]
+fn the_manual_names_every_key_and_filter() {
+    let manual = include_str!("../../../man/nuncio.json.5");
+    let named = |word: &str| {
+        let macros = manual.lines().filter(|line| line.starts_with(".Ic ") || line.starts_with(".It "));
+        macros.flat_map(|line| line.split(' ')).any(|part| part == word)
+    };
+    let keys = PLACES.iter().flat_map(|(_, keys)| keys.iter());
+    for word in keys.chain(super::Filter::TYPES) {
+        assert!(named(word), "{word}");
     }
 }

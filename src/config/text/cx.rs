@@ -13,17 +13,29 @@ use super::problem::{Complaint, Problem, Problems, quote};
 
 /// Beyond this many problems nothing near is looked for any more: a hostile file costs no more than a wrong one.
 const HINTS: usize = 1000;
+/// Problems, and warnings, shown at once; the rest is counted.
+const SHOWN: usize = 100;
+/// Beyond this many no more is recorded.
+const KEPT: usize = 10_000;
 
 pub(crate) struct Cx<'t> {
     text: &'t str,
     file: Arc<str>,
     base_dir: PathBuf,
-    problems: RefCell<Vec<Problem>>,
-    warnings: RefCell<Vec<Problem>>,
+    problems: RefCell<Vec<Note>>,
+    warnings: RefCell<Vec<Note>>,
     /// Where each line starts, in bytes.
     lines: Vec<usize>,
     /// Names in `clusters`, sound or not: a reference to an unsound one is not a second problem.
     clusters: RefCell<BTreeSet<String>>,
+}
+
+/// A problem whose line and column are still to be counted.
+struct Note {
+    /// Bytes from the start of the text.
+    at: usize,
+    path: String,
+    message: String,
 }
 
 impl<'t> Cx<'t> {
@@ -43,31 +55,48 @@ impl<'t> Cx<'t> {
 
     /// The warnings, if nothing was refused.
     pub(crate) fn into_result<T>(self, value: Option<T>) -> Result<(T, Vec<Problem>), Problems> {
-        let problems = self.problems.into_inner();
-        let mut warnings = self.warnings.into_inner();
-        warnings.sort_by_key(|warning| (warning.line, warning.column));
+        let (problems, omitted) = self.placed(self.problems.take());
         match value {
-            Some(value) if problems.is_empty() => Ok((value, warnings)),
-            _ => Err(Problems::new(problems)),
+            Some(value) if problems.is_empty() => Ok((value, self.placed(self.warnings.take()).0)),
+            _ => Err(Problems::new(problems, omitted)),
         }
+    }
+
+    /// The first ones in file order, with their places, and how many are left out. Columns are counted only here:
+    /// a file may be one line.
+    fn placed(&self, mut notes: Vec<Note>) -> (Vec<Problem>, usize) {
+        notes.sort_by_key(|note| note.at);
+        let omitted = notes.len().saturating_sub(SHOWN);
+        notes.truncate(SHOWN);
+        let place = |note: Note| {
+            let (line, column) = self.position(note.at);
+            Problem { file: self.file.clone(), line, column, path: note.path, message: note.message }
+        };
+        (notes.into_iter().map(place).collect(), omitted)
     }
 
     /// Records a problem. `None`, so that a reader can end with it.
     pub(crate) fn refuse<T>(&self, node: &Node, complaint: impl Into<Complaint>) -> Option<T> {
-        let problem = self.problem(node, complaint.into());
-        self.problems.borrow_mut().push(problem);
+        if self.problems.borrow().len() < KEPT {
+            self.problems.borrow_mut().push(self.note(node, complaint));
+        }
         None
     }
 
     /// Records what is allowed but hardly meant.
     pub(crate) fn warn(&self, node: &Node, complaint: impl Into<Complaint>) {
-        let problem = self.problem(node, complaint.into());
-        self.warnings.borrow_mut().push(problem);
+        if self.warnings.borrow().len() < KEPT {
+            self.warnings.borrow_mut().push(self.note(node, complaint));
+        }
     }
 
-    fn problem(&self, node: &Node, complaint: Complaint) -> Problem {
-        let (line, column) = self.position(node);
-        Problem { file: self.file.clone(), line, column, path: node.path.clone(), message: complaint.message() }
+    fn note(&self, node: &Node, complaint: impl Into<Complaint>) -> Note {
+        Note { at: self.offset(node), path: node.path.clone(), message: complaint.into().message() }
+    }
+
+    /// A node's text is a part of the whole text: JSON is parsed in place.
+    fn offset(&self, node: &Node) -> usize {
+        (node.text.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize).min(self.text.len())
     }
 
     /// The text is not JSON: serde_json says where, and no more than the first place.
@@ -77,21 +106,18 @@ impl<'t> Cx<'t> {
         let at = (start + error.column().saturating_sub(1)).min(self.text.len());
         let at = (0..=at).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0);
         let rest = self.text.get(at..).unwrap_or_default();
-        let message = error.to_string();
-        let message = message.rsplit_once(" at line ").map_or(&*message, |(message, _)| message);
-        let complaint = Complaint::new(format!("is not JSON: {message}"));
+        let complaint = Complaint::new(format!("is not JSON: {}", json_message(error)));
         let complaint = match rest.as_bytes() {
             [b'/', b'/' | b'*', ..] | [b'#', ..] => complaint.hint("JSON has no comments"),
             [b'\'', ..] => complaint.hint("JSON has double quotes only"),
+            [b'}' | b']', ..] => complaint.hint("is there a comma too many before it?"),
             _ => complaint,
         };
         self.refuse(&Node { path: String::new(), text: rest }, complaint)
     }
 
     /// Line and column, both from 1.
-    fn position(&self, node: &Node) -> (usize, usize) {
-        // A node's text is a part of the whole text: JSON is parsed in place.
-        let at = (node.text.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize).min(self.text.len());
+    fn position(&self, at: usize) -> (usize, usize) {
         let line = self.lines.partition_point(|&start| start <= at);
         let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
         let column = self.text.get(start..at).map_or(0, |before| before.chars().count()) + 1;
@@ -132,21 +158,18 @@ impl<'t> Cx<'t> {
         }
         let entries = match node.entries() {
             Ok(entries) => entries,
-            Err(error) => return self.refuse(node, format!("is not valid JSON: {error}")),
+            Err(error) => return self.refuse(node, format!("is not JSON: {}", json_message(&error))),
         };
         let mut seen: HashMap<Cow<'t, str>, usize> = HashMap::new();
         let mut unique = Vec::with_capacity(entries.len());
         for entry in entries {
-            let (line, _) = self.position(&entry.key_node);
-            match seen.get(&entry.key) {
-                Some(first) => {
-                    self.refuse::<()>(&entry.key_node, format!("stands here a second time (first in line {first})"));
-                }
-                None => {
-                    seen.insert(entry.key.clone(), line);
-                    unique.push(entry);
-                }
+            if let Some(first) = seen.get(&entry.key) {
+                let line = self.lines.partition_point(|start| start <= first);
+                self.refuse::<()>(&entry.key_node, format!("stands here a second time (first in line {line})"));
+                continue;
             }
+            seen.insert(entry.key.clone(), self.offset(&entry.key_node));
+            unique.push(entry);
         }
         Some(unique)
     }
@@ -157,7 +180,7 @@ impl<'t> Cx<'t> {
         }
         match node.elements() {
             Ok(elements) => Some(elements),
-            Err(error) => self.refuse(node, format!("is not valid JSON: {error}")),
+            Err(error) => self.refuse(node, format!("is not JSON: {}", json_message(&error))),
         }
     }
 
@@ -180,4 +203,13 @@ impl<'t> Cx<'t> {
         let nearest = self.nearest(&name, clusters.iter().map(String::as_str));
         self.refuse(node, Complaint::new(format!("there is no cluster {}", quote(&name))).did_you_mean(nearest))
     }
+}
+
+/// What serde_json says, without the place: it counts from the start of the value that it was given.
+pub(super) fn json_message(error: &serde_json::Error) -> String {
+    let mut message = error.to_string();
+    if let Some(end) = message.rfind(" at line ") {
+        message.truncate(end);
+    }
+    message
 }

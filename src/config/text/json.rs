@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::problem::quote;
+
 /// A value that has not been looked into yet. Its place is where its text starts.
 #[derive(Debug, Clone)]
 pub(crate) struct Node<'t> {
@@ -65,7 +67,7 @@ impl<'t> Node<'t> {
         let path = match (self.path.is_empty(), is_plain(&key)) {
             (true, true) => key.to_string(),
             (false, true) => format!("{}.{key}", self.path),
-            (_, false) => format!("{}[{key:?}]", self.path),
+            (_, false) => format!("{}[{}]", self.path, quote(&key)),
         };
         let key_node = Node { path: path.clone(), text: raw_key };
         Ok(Entry { key, key_node, value: Node { path, text: value } })
@@ -95,7 +97,8 @@ fn decode(raw: &str) -> serde_json::Result<Cow<'_, str>> {
 
 /// May stand in a JSON path as it is.
 fn is_plain(key: &str) -> bool {
-    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+    (1..=64).contains(&key.len())
+        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
 /// The members of one object: raw keys and raw values.

@@ -12,11 +12,24 @@ pub(crate) struct Object<'c, 't> {
     entries: Vec<Entry<'t>>,
     known: Vec<&'static str>,
     later: &'static [&'static str],
+    // Both said at the end, unless an unknown key is near to one of these keys: then it is that key, misspelt.
+    missing: Vec<&'static str>,
+    lacks: Vec<(Complaint, &'static [&'static str])>,
+    finished: bool,
 }
 
 impl<'c, 't> Object<'c, 't> {
     pub(super) fn new(cx: &'c Cx<'t>, node: &'c Node<'t>, entries: Vec<Entry<'t>>) -> Self {
-        Object { cx, node, entries, known: Vec::new(), later: &[] }
+        Object {
+            cx,
+            node,
+            entries,
+            known: Vec::new(),
+            later: &[],
+            missing: Vec::new(),
+            lacks: Vec::new(),
+            finished: false,
+        }
     }
 
     /// Keys of features to come: refused as such, not as unknown.
@@ -64,8 +77,16 @@ impl<'c, 't> Object<'c, 't> {
     ) -> Option<T> {
         match self.take(key) {
             Some(node) => read(self.cx, &node),
-            None => self.cx.refuse(self.node, format!("\"{key}\" is missing")),
+            None => {
+                self.missing.push(key);
+                None
+            }
         }
+    }
+
+    /// A complaint about the object that none of these keys is given.
+    pub(crate) fn lacks(&mut self, complaint: Complaint, keys: &'static [&'static str]) {
+        self.lacks.push((complaint, keys));
     }
 
     /// A key that must be there unless there is a value to keep.
@@ -81,26 +102,50 @@ impl<'c, 't> Object<'c, 't> {
         }
     }
 
-    /// Refuses every key that was not asked for.
-    pub(crate) fn finish(self) {
+    /// Refuses every key that was not asked for, and what is missing.
+    pub(crate) fn finish(mut self) {
+        self.finished = true;
+        let mut meant = Vec::new();
         for entry in &self.entries {
-            let complaint = self.unknown(&entry.key);
+            let (complaint, nearest) = self.unknown(&entry.key);
+            meant.extend(nearest);
             self.cx.refuse::<()>(&entry.key_node, complaint);
+        }
+        for key in self.missing.iter().filter(|key| !meant.contains(*key)) {
+            self.cx.refuse::<()>(self.node, format!("\"{key}\" is missing"));
+        }
+        for (complaint, keys) in std::mem::take(&mut self.lacks) {
+            if !keys.iter().any(|key| meant.contains(key)) {
+                self.cx.refuse::<()>(self.node, complaint);
+            }
         }
     }
 
-    fn unknown(&self, key: &str) -> Complaint {
+    /// Gives up: which keys are right is not known.
+    pub(crate) fn abandon(mut self) {
+        self.finished = true;
+    }
+
+    /// What to say of a key, and which key was meant.
+    fn unknown(&self, key: &str) -> (Complaint, Option<&'static str>) {
         if self.later.contains(&key) {
-            return Complaint::new(format!("\"{key}\" is not supported yet"));
+            return (Complaint::new(format!("\"{key}\" is not supported yet")), None);
         }
         let complaint = Complaint::new(format!("unknown key {}", quote(key)));
         if let Some(nearest) = self.cx.nearest(key, self.known.iter().copied()) {
-            return complaint.did_you_mean(Some(nearest));
+            return (complaint.did_you_mean(Some(nearest)), Some(nearest));
         }
-        match &places_of(key)[..] {
+        let complaint = match &places_of(key)[..] {
             [] => complaint.expected(list(&self.known)),
             places => complaint.hint(format!("it belongs in {}", places.join(" or "))),
-        }
+        };
+        (complaint, None)
+    }
+}
+
+impl Drop for Object<'_, '_> {
+    fn drop(&mut self) {
+        debug_assert!(self.finished || std::thread::panicking(), "{}: an object must be finished", self.node.path);
     }
 }
 

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Problems shown at once; the rest is counted.
-const SHOWN: usize = 100;
 /// Longest piece of the operator's text that is quoted back, in characters.
 const QUOTED: usize = 80;
 
@@ -45,11 +43,8 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// Sorts by place and keeps the first hundred.
-    pub(crate) fn new(mut list: Vec<Problem>) -> Problems {
-        list.sort_by_key(|problem| (problem.line, problem.column));
-        let omitted = list.len().saturating_sub(SHOWN);
-        list.truncate(SHOWN);
+    /// In file order, and how many there are besides.
+    pub(crate) fn new(list: Vec<Problem>, omitted: usize) -> Problems {
         Problems { list, omitted }
     }
 

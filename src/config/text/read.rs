@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nuncio_http::{HeaderName, Method, validate};
 
-use super::cx::Cx;
+use super::cx::{Cx, json_message};
 use super::json::{Kind, Node};
 use super::problem::{Complaint, quote};
 use super::{object, units};
@@ -28,7 +28,7 @@ pub(crate) fn string(cx: &Cx, node: &Node) -> Option<String> {
     }
     match node.string() {
         Ok(text) => Some(text.into_owned()),
-        Err(error) => cx.refuse(node, format!("is not a valid JSON text: {error}")),
+        Err(error) => cx.refuse(node, format!("is not JSON: {}", json_message(&error))),
     }
 }
 
@@ -58,7 +58,26 @@ pub(crate) fn check_name(text: &str) -> Result<(), Complaint> {
 pub(crate) fn integer<T: TryFrom<u64>>(range: RangeInclusive<u64>) -> impl Fn(&Cx, &Node) -> Option<T> {
     move |cx, node| match node.kind() {
         Kind::Number => within(cx, node, serde_json::from_str(node.text).ok(), &range, |bound| bound.to_string()),
-        _ => cx.wrong_type(node, &format!("a whole number from {} to {}", range.start(), range.end())),
+        _ => cx.wrong_type(node, &bounds(&range, |bound| bound.to_string())),
+    }
+}
+
+/// A whole number within a range, or one word for none.
+pub(crate) fn integer_or<T: TryFrom<u64>>(
+    word: &'static str,
+    range: RangeInclusive<u64>,
+) -> impl Fn(&Cx, &Node) -> Option<Option<T>> {
+    move |cx, node| match node.kind() {
+        Kind::String if node.string().is_ok_and(|text| text == word) => Some(None),
+        Kind::Number => integer(range.clone())(cx, node).map(Some),
+        _ => cx.wrong_type(node, &format!("{}, or \"{word}\"", bounds(&range, |bound| bound.to_string()))),
+    }
+}
+
+fn bounds(range: &RangeInclusive<u64>, show: impl Fn(u64) -> String) -> String {
+    match *range.end() {
+        u64::MAX => format!("a whole number, at least {}", show(*range.start())),
+        end => format!("a whole number from {} to {}", show(*range.start()), show(end)),
     }
 }
 
@@ -89,12 +108,8 @@ fn within<T: TryFrom<u64>>(
     if let Some(number) = number.filter(|number| range.contains(number)).and_then(|number| T::try_from(number).ok()) {
         return Some(number);
     }
-    let expected = match *range.end() {
-        u64::MAX => format!("a whole number, at least {}", show(*range.start())),
-        end => format!("a whole number from {} to {}", show(*range.start()), show(end)),
-    };
     let what = if number.is_some() { "is out of range" } else { "is not a whole number that fits" };
-    cx.refuse(node, Complaint::new(format!("{} {what}", node.text)).expected(expected))
+    cx.refuse(node, Complaint::new(format!("{} {what}", node.text)).expected(bounds(range, show)))
 }
 
 /// 0 to 100.
@@ -147,17 +162,9 @@ pub(crate) fn timeout(cx: &Cx, node: &Node) -> Option<Duration> {
 
 /// The value, or `"off"` for none.
 pub(crate) fn or_off<T>(read: impl Fn(&Cx, &Node) -> Option<T>) -> impl Fn(&Cx, &Node) -> Option<Option<T>> {
-    or_word("off", read)
-}
-
-/// The value, or one word for none.
-pub(crate) fn or_word<T>(
-    word: &'static str,
-    read: impl Fn(&Cx, &Node) -> Option<T>,
-) -> impl Fn(&Cx, &Node) -> Option<Option<T>> {
     move |cx, node| match node.kind() {
-        Kind::String if node.string().is_ok_and(|text| text == word) => Some(None),
-        Kind::Null | Kind::Boolean => cx.wrong_type(node, &format!("a value or \"{word}\"")),
+        Kind::String if node.string().is_ok_and(|text| text == "off") => Some(None),
+        Kind::Null | Kind::Boolean => cx.wrong_type(node, "a value or \"off\""),
         _ => read(cx, node).map(Some),
     }
 }
@@ -227,9 +234,10 @@ pub(crate) fn method(cx: &Cx, node: &Node) -> Option<Method> {
             cx.refuse(node, Complaint::new("methods are case-sensitive").did_you_mean(Some(&upper)))
         }
         Some(method) => Some(method),
-        None => {
-            cx.refuse(node, Complaint::new(format!("{} is not a method", quote(&text))).expected("such as \"GET\""))
-        }
+        None => cx.refuse(
+            node,
+            Complaint::new(format!("{} is not a method", quote(&text))).expected("a word such as \"GET\""),
+        ),
     }
 }
 

@@ -119,7 +119,11 @@ impl WorkerListener {
                     // most clients speak at once
                     source.assume_readable();
                     source.assume_writable();
-                    return Poll::Ready(Ok(Stream::new(source, fd, peer)));
+                    let stream = Stream::new(source, fd, peer);
+                    return Poll::Ready(Ok(match &self.listener.addr {
+                        Addr::Inet(any) if any.ip().is_unspecified() => stream,
+                        bound => stream.with_local(bound.clone()),
+                    }));
                 }
             }
         }

@@ -32,6 +32,11 @@ impl Stream {
         Stream { source, fd, peer, local: OnceCell::new() }
     }
 
+    /// Where it is bound, when that is known without asking.
+    pub(super) fn with_local(self, local: Addr) -> Stream {
+        Stream { local: OnceCell::from(local), ..self }
+    }
+
     /// Closing will send RST and drop unsent data (`SO_LINGER` of zero, socket(7)); no effect on a UNIX socket.
     pub fn set_linger_reset(&self) {
         // on a socket that is already reset there is nothing left to do
@@ -127,11 +132,7 @@ impl Transport for Stream {
     }
 
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.has_pending_read() {
-            return Poll::Ready(());
-        }
-        self.source.park_reader(cx);
-        Poll::Pending
+        self.source.poll_readable(cx)
     }
 
     fn has_pending_read(&self) -> bool {

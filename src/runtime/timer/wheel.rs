@@ -1,7 +1,7 @@
 //! A two-level timing wheel, sans-IO: time is a tick number, a waker is any `W` (Varghese and Lauck 1987, scheme 7).
 //!
-//! Level 0 has 256 slots of one tick (4 ms), level 1 has 256 slots of 256 ticks (about 1 s). Deadlines beyond both
-//! (about 4 minutes) wait in the farthest slot and are looked at again when it comes round. An entry is queued at its
+//! Level 0 has 256 slots of one tick (4 ms), level 1 has 256 slots of 256 ticks (about 1 s). A deadline beyond both
+//! (about 4 minutes) waits in the slot of its block and is looked at each time that comes round. An entry is queued at its
 //! deadline or *before* it: see `set`. Slots are doubly linked lists through one arena, so nothing is allocated but entries.
 
 use std::time::Duration;
@@ -174,9 +174,7 @@ impl<W> Wheel<W> {
         if deadline - self.cursor < SLOTS as u64 {
             return (deadline % SLOTS as u64) as u16;
         }
-        let farthest = self.cursor / SLOTS as u64 + (SLOTS as u64 - 1);
-        let block = (deadline / SLOTS as u64).min(farthest);
-        (SLOTS as u64 + block % SLOTS as u64) as u16
+        (SLOTS + block_slot(deadline)) as u16
     }
 
     /// The tick at which an occupied slot comes round next.

@@ -1,0 +1,96 @@
+//! What the admin server knows of the process, and what it may ask of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cluster::Host;
+use crate::config::{CircuitBreaker, Node};
+use crate::runtime::net::Addr;
+use crate::stats::{Filter, Snapshot};
+
+/// The process, as operators see it. Lives on the control thread; methods return at once, changes may go on behind.
+pub trait AdminState {
+    fn info(&self) -> ServerInfo;
+
+    /// All numbers; gauges of the process (uptime, memory, circuit breakers) are brought up to date first.
+    fn stats(&self, filter: &Filter) -> Snapshot;
+
+    fn clusters(&self) -> Vec<ClusterStatus>;
+
+    fn listeners(&self) -> Vec<ListenerStatus>;
+
+    /// The running configuration with every default filled in. It names secrets by path and holds none.
+    fn config_dump(&self) -> serde_json::Value;
+
+    fn reset_counters(&self);
+
+    /// Opens the access logs again by their names.
+    fn reopen_logs(&self);
+
+    /// Listeners take no more connections. `graceful`: existing ones end as in a drain; else they are closed at once.
+    fn drain_listeners(&self, graceful: bool);
+
+    /// `/healthcheck/fail` and `/healthcheck/ok`: a failed server is not ready, and says so to load balancers in front.
+    fn set_healthy(&self, healthy: bool);
+
+    /// Ends the process as SIGTERM does. Called after the answer has been sent.
+    fn quit(&self);
+}
+
+/// Whether the process serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerState {
+    Live,
+    /// It drains, or its health was set to failed.
+    Draining,
+    /// The first configuration is not in force yet.
+    Initializing,
+}
+
+impl ServerState {
+    /// Envoy's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ServerState::Live => "LIVE",
+            ServerState::Draining => "DRAINING",
+            ServerState::Initializing => "INITIALIZING",
+        }
+    }
+
+    /// Envoy's number: the gauge `server.state`.
+    pub fn number(self) -> i64 {
+        match self {
+            ServerState::Live => 0,
+            ServerState::Draining => 1,
+            ServerState::Initializing => 3,
+        }
+    }
+}
+
+/// `/server_info`
+#[derive(Debug, Clone)]
+pub struct ServerInfo {
+    pub state: ServerState,
+    pub version: &'static str,
+    pub uptime: Duration,
+    pub workers: usize,
+    pub node: Node,
+    /// The configuration file.
+    pub config_path: String,
+}
+
+/// One cluster of `/clusters`.
+#[derive(Debug, Clone)]
+pub struct ClusterStatus {
+    pub name: Arc<str>,
+    pub circuit_breaker: CircuitBreaker,
+    pub hosts: Vec<Arc<Host>>,
+}
+
+/// One listener of `/listeners`.
+#[derive(Debug, Clone)]
+pub struct ListenerStatus {
+    pub name: Arc<str>,
+    /// As bound: with the port that the kernel chose.
+    pub address: Addr,
+}

@@ -1,0 +1,99 @@
+//! A process for tests of handlers.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nuncio_http::{HeaderList, Method, RequestHead, Version};
+use serde_json::json;
+
+use super::{AdminState, ClusterStatus, ListenerStatus, Request, ServerInfo, ServerState};
+use crate::cluster::Host;
+use crate::config::{CircuitBreaker, Node};
+use crate::stats::{ClusterStats, Filter, Registry, Snapshot};
+
+pub(super) struct TestState {
+    pub(super) state: ServerState,
+    /// Changes that were asked for.
+    pub(super) calls: RefCell<Vec<String>>,
+}
+
+impl TestState {
+    pub(super) fn in_state(state: ServerState) -> TestState {
+        TestState { state, calls: RefCell::default() }
+    }
+
+    fn called(&self, call: impl Into<String>) {
+        self.calls.borrow_mut().push(call.into());
+    }
+}
+
+impl Default for TestState {
+    fn default() -> TestState {
+        TestState::in_state(ServerState::Live)
+    }
+}
+
+pub(super) fn request(method: &str, target: &str) -> Request {
+    let method = Method::parse(method.as_bytes()).unwrap();
+    let mut head = RequestHead::new(method, Version::Http11, HeaderList::new());
+    head.set_target(target.as_bytes());
+    Request::new(&head)
+}
+
+impl AdminState for TestState {
+    fn info(&self) -> ServerInfo {
+        ServerInfo {
+            state: self.state,
+            version: "0.0.0",
+            uptime: Duration::from_millis(61_500),
+            workers: 2,
+            node: Node { id: "gw-1".to_owned(), ..Node::default() },
+            config_path: "nuncio.json".to_owned(),
+        }
+    }
+
+    fn stats(&self, filter: &Filter) -> Snapshot {
+        let mut registry = Registry::new();
+        let scope = registry.scope::<ClusterStats>("cluster.app", 1);
+        scope.worker(0).upstream_rq_total.add(3);
+        registry.snapshot(filter)
+    }
+
+    fn clusters(&self) -> Vec<ClusterStatus> {
+        let host = Host::new("127.0.0.1:9000".parse().unwrap(), 7);
+        host.stats.cx_total.add(2);
+        let circuit_breaker = CircuitBreaker { max_connections: 1024, max_pending_requests: 1024, max_requests: 1024 };
+        vec![ClusterStatus { name: Arc::from("app"), circuit_breaker, hosts: vec![Arc::new(host)] }]
+    }
+
+    fn listeners(&self) -> Vec<ListenerStatus> {
+        [("web", "127.0.0.1:8080"), ("local", "unix:/run/app.sock")]
+            .map(|(name, address)| ListenerStatus { name: Arc::from(name), address: address.parse().unwrap() })
+            .into()
+    }
+
+    fn config_dump(&self) -> serde_json::Value {
+        json!({ "drain_time": "30s" })
+    }
+
+    fn reset_counters(&self) {
+        self.called("reset");
+    }
+
+    fn reopen_logs(&self) {
+        self.called("reopen");
+    }
+
+    fn drain_listeners(&self, graceful: bool) {
+        self.called(format!("drain graceful={graceful}"));
+    }
+
+    fn set_healthy(&self, healthy: bool) {
+        self.called(format!("healthy={healthy}"));
+    }
+
+    fn quit(&self) {
+        self.called("quit");
+    }
+}
