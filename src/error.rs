@@ -237,7 +237,9 @@ impl Error {
     pub fn detail(self) -> &'static str {
         match (self.kind, self.side) {
             (Kind::Closed, Side::Downstream) => "downstream_remote_disconnect",
-            (Kind::Closed, _) if self.phase == Phase::Response => "upstream_reset_after_response_started{connection_termination}",
+            (Kind::Closed, _) if self.phase == Phase::Response => {
+                "upstream_reset_after_response_started{connection_termination}"
+            }
             (Kind::Closed, _) => "upstream_reset_before_response_started{connection_termination}",
             (Kind::Refused, _) => "upstream_reset_before_response_started{remote_connection_failure}",
             (Kind::ConnectTimeout, _) => "upstream_reset_before_response_started{connection_timeout}",

@@ -53,21 +53,29 @@ impl fmt::Write for Field<'_> {
 
 /// Appends `bytes` as they may stand in a line of text.
 pub(crate) fn text(bytes: &[u8], out: &mut Vec<u8>) {
-    let plain = |byte: u8| matches!(byte, 0x20..=0x7e) && byte != b'"' && byte != b'\\';
-    for run in bytes.chunk_by(|&a, &b| plain(a) == plain(b)) {
-        if run.first().copied().is_some_and(plain) {
-            out.extend_from_slice(run);
-            continue;
-        }
-        for &byte in run {
+    if bytes.iter().all(|&byte| is_plain(byte)) {
+        return out.extend_from_slice(bytes);
+    }
+    for &byte in bytes {
+        if is_plain(byte) {
+            out.push(byte);
+        } else {
             out.extend_from_slice(&[b'\\', b'x', hex(byte >> 4), hex(byte)]);
         }
     }
 }
 
+/// Stands for itself in both text and JSON: nearly all that ever comes.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, 0x20..=0x7e) && byte != b'"' && byte != b'\\'
+}
+
 /// Appends `bytes` as they may stand between the quotes of a JSON string. `cut`: they go on, so that half a character at
 /// the end is no fault of theirs.
 pub(crate) fn json(bytes: &[u8], cut: bool, out: &mut Vec<u8>) {
+    if bytes.iter().all(|&byte| is_plain(byte)) {
+        return out.extend_from_slice(bytes);
+    }
     let mut rest = bytes;
     while !rest.is_empty() {
         let (valid, bad) = match std::str::from_utf8(rest) {

@@ -18,6 +18,7 @@ pub(super) fn stream() -> StreamInfo {
     let mut request = RequestHead::new(Method::Post, Version::Http11, HeaderList::new());
     request.set_target(b"/new?q=1");
     request.set_authority(b"example.com");
+    request.headers.push(HeaderId::XEnvoyOriginalPath, b"/old?q=1");
     request.headers.push(HeaderId::UserAgent, b"curl \"8\"\x1b");
     request.headers.push(HeaderId::XForwardedFor, b"192.0.2.7");
     let mut response = ResponseHead::new(503, HeaderList::new());
@@ -46,7 +47,6 @@ pub(super) fn stream() -> StreamInfo {
         },
         client: Some("192.0.2.7".parse().unwrap()),
         request: Some(request),
-        original_target: Some(b"/old?q=1".as_slice().into()),
         response: Some(response),
         response_trailers: None,
         status: 503,

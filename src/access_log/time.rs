@@ -144,19 +144,19 @@ impl Date {
         let hour = self.second_of_day / 3600;
         let (day, month) = (DAYS[(self.weekday % 7) as usize], MONTHS[(self.month as usize + 11) % 12]);
         match letter {
-            'Y' => write!(out, "{:04}", self.year),
-            'C' => write!(out, "{:02}", self.year / 100),
-            'y' => write!(out, "{:02}", self.year % 100),
-            'm' => write!(out, "{:02}", self.month),
+            'Y' => two(out, self.year / 100).and_then(|()| two(out, self.year % 100)),
+            'C' => two(out, self.year / 100),
+            'y' => two(out, self.year % 100),
+            'm' => two(out, self.month),
             'b' => out.write_str(&month[..3]),
             'B' => out.write_str(month),
-            'd' => write!(out, "{:02}", self.day),
+            'd' => two(out, self.day),
             'e' => write!(out, "{:2}", self.day),
             'j' => write!(out, "{:03}", self.day_of_year),
-            'H' => write!(out, "{hour:02}"),
-            'I' => write!(out, "{:02}", (hour + 11) % 12 + 1),
-            'M' => write!(out, "{:02}", self.second_of_day / 60 % 60),
-            'S' => write!(out, "{:02}", self.second_of_day % 60),
+            'H' => two(out, hour),
+            'I' => two(out, (hour + 11) % 12 + 1),
+            'M' => two(out, self.second_of_day / 60 % 60),
+            'S' => two(out, self.second_of_day % 60),
             'p' => out.write_str(if hour < 12 { "AM" } else { "PM" }),
             'a' => out.write_str(&day[..3]),
             'A' => out.write_str(day),
@@ -169,6 +169,12 @@ impl Date {
             _ => Ok(()),
         }
     }
+}
+
+/// Two digits, in one piece: a line has seven such pairs. Years beyond 9999 wrap.
+fn two(out: &mut impl Write, value: u64) -> fmt::Result {
+    let digits = [b'0' + (value / 10 % 10) as u8, b'0' + (value % 10) as u8];
+    out.write_str(std::str::from_utf8(&digits).unwrap_or_default())
 }
 
 #[cfg(test)]

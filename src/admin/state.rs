@@ -27,7 +27,7 @@ pub trait AdminState {
     /// Opens the access logs again by their names.
     fn reopen_logs(&self);
 
-    /// Listeners take no more connections. `graceful`: existing ones end as in a drain; else they are closed at once.
+    /// Listeners take no more connections; existing ones end as in a drain, with or without `graceful`.
     fn drain_listeners(&self, graceful: bool);
 
     /// `/healthcheck/fail` and `/healthcheck/ok`: a failed server is not ready, and says so to load balancers in front.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Serialize, Serializer};
 
 use super::text::{Complaint, Cx, Kind, Node, read, write};
+use crate::access_log::Format;
 
 /// Envoy's default line, what `"text"` stands for.
 const DEFAULT_TEXT: &str = "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" \
@@ -123,32 +124,9 @@ fn template(cx: &Cx, node: &Node) -> Option<String> {
     }
 }
 
-/// Is it text with well-formed `%OPERATORS%`? `%%` is a percent sign. For header values too.
+/// Is it text with `%OPERATORS%` that there are? `%%` is a percent sign. For header values too.
 pub(super) fn check_template(text: &str) -> Result<(), Complaint> {
-    let mut rest = text;
-    while let Some((_, after)) = rest.split_once('%') {
-        rest = match after.strip_prefix('%') {
-            Some(rest) => rest,
-            None => operator(after).ok_or_else(|| {
-                Complaint::new("has a \"%\" that starts no %OPERATOR%").hint("write %% for a percent sign")
-            })?,
-        };
-    }
-    Ok(())
-}
-
-/// What follows `NAME[(ARGUMENTS)][:LENGTH]%`.
-fn operator(text: &str) -> Option<&str> {
-    let name = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-    let len = text.bytes().position(|byte| !name(byte)).filter(|len| *len > 0)?;
-    let mut rest = &text[len..];
-    if let Some(arguments) = rest.strip_prefix('(') {
-        rest = arguments.split_once(')')?.1;
-    }
-    if let Some(length) = rest.strip_prefix(':') {
-        rest = length.trim_start_matches(|c: char| c.is_ascii_digit());
-    }
-    rest.strip_prefix('%')
+    Format::parse(text).map(drop).map_err(|error| Complaint::new(error.to_string()))
 }
 
 impl Serialize for LogPath {

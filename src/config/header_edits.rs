@@ -112,7 +112,7 @@ fn editable(text: &str) -> Result<HeaderName, Complaint> {
         HeaderId::Upgrade | HeaderId::Http2Settings => {
             ("changes the protocol", "see \"upgrades\" for what may be changed to")
         }
-        HeaderId::Expect => ("steers how the body is sent", "see \"proxy_100_continue\" in \"http\""),
+        HeaderId::Expect => ("steers how the body is sent", "the proxy answers it by itself"),
         _ => return Ok(name),
     };
     Err(Complaint::new(format!("\"{name}\" {whose} and cannot be edited")).hint(hint))

@@ -12,7 +12,7 @@ pub struct Http {
     /// Request line and fields together, in bytes. Default 60 KiB, 1 KiB to 1 MiB. Beyond: 431.
     #[serde(serialize_with = "write::size")]
     pub max_request_headers: usize,
-    /// Fields of a request. Default 100, 1 to 1000. Beyond: 431.
+    /// Fields of a request. Default 100, 1 to 256. Beyond: 431.
     pub max_headers_count: usize,
     /// The request target, in bytes. Default 8 KiB, 64 B to 1 MiB, at most `max_request_headers`. Beyond: 414.
     #[serde(serialize_with = "write::size")]
@@ -80,8 +80,6 @@ pub struct Http {
     /// Default reject.
     pub headers_with_underscores_action: Underscores,
 
-    /// Passes `Expect: 100-continue` on, in place of answering it. Default false.
-    pub proxy_100_continue: bool,
     /// Passes trailers on, both ways. Default false: they are read, checked and dropped.
     pub enable_trailers: bool,
     /// Takes HTTP/1.0 requests. Default true.
@@ -157,7 +155,6 @@ impl Default for Http {
             merge_slashes: true,
             path_with_escaped_slashes_action: EscapedSlashes::default(),
             headers_with_underscores_action: Underscores::default(),
-            proxy_100_continue: false,
             enable_trailers: false,
             accept_http_10: true,
             upgrades: Vec::new(),
@@ -200,7 +197,7 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Http> {
 
     let h = &mut http;
     set(&mut h.max_request_headers, o.maybe("max_request_headers", read::size(1 << 10..=1 << 20)));
-    set(&mut h.max_headers_count, o.maybe("max_headers_count", read::integer(1..=1000)));
+    set(&mut h.max_headers_count, o.maybe("max_headers_count", read::integer(1..=256)));
     let limit = h.max_request_headers;
     let target = o.maybe("max_request_target", |cx, node| match read::size(64..=1 << 20)(cx, node)? {
         target if target > limit => {
@@ -238,7 +235,6 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Http> {
         ("always_set_request_id_in_response", &mut h.always_set_request_id_in_response),
         ("normalize_path", &mut h.normalize_path),
         ("merge_slashes", &mut h.merge_slashes),
-        ("proxy_100_continue", &mut h.proxy_100_continue),
         ("enable_trailers", &mut h.enable_trailers),
         ("accept_http_10", &mut h.accept_http_10),
     ] {

@@ -48,6 +48,7 @@ pub use self::regex::{full_regex, partial_regex};
 pub use self::rewrite::Rewrite;
 pub use self::route::Route;
 pub use self::route_match::{HostPattern, Match, PathMatch, PathPattern};
+pub(crate) use self::text::nearest::nearest;
 pub use self::text::{Problem, Problems};
 
 /// What is allowed but hardly meant: the first hundred, in file order.

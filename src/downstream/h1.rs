@@ -30,6 +30,8 @@ use crate::stream::{DRAIN_LIMIT, Downstream, Outcome, Stream};
 /// How long a refused or finished client may take to read what was sent, and how long a request body is drained.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection that was accepted just before a drain may still bring its request.
+const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
 /// One connection with a client.
 pub struct Connection {
@@ -113,10 +115,13 @@ impl Connection {
                 self.slot.view().stats.downstream_cx_idle_timeout.inc();
                 return Poll::Ready(false);
             }
-            if self.admission.poll_drain(task).is_ready() {
+            ready!(self.admission.poll_drain(task));
+            let grace = self.opened + DRAIN_GRACE;
+            if self.requests > 0 || self.slot.worker.rt.now() >= grace {
                 return Poll::Ready(false);
             }
-            Poll::Pending
+            self.timer.set(Some(grace));
+            self.timer.poll(task).map(|()| false)
         })
         .await
     }
@@ -141,7 +146,8 @@ impl Connection {
                 Err(error) => break exchange.refuse(&view, &self.info, error, &self.timer).await,
             };
             self.requests += 1;
-            let outlived = view.http.max_connection_duration.is_some_and(|limit| view.worker.rt.now() >= self.opened + limit);
+            let outlived =
+                view.http.max_connection_duration.is_some_and(|limit| view.worker.rt.now() >= self.opened + limit);
             if view.http.max_requests_per_connection.is_some_and(|most| self.requests >= most) {
                 view.stats.downstream_cx_max_requests_reached.inc();
                 exchange.codec.close_after_response();
@@ -149,8 +155,9 @@ impl Connection {
                 view.stats.downstream_cx_max_duration_reached.inc();
                 exchange.codec.close_after_response();
             }
-            let stream = Stream::new(view.clone(), self.info.clone(), request.head, request.upgrade);
+            let mut stream = Stream::new(view.clone(), self.info.clone(), request.head, request.upgrade);
             let outcome = stream.run(&mut exchange, &self.timer).await;
+            drop(stream);
             if outcome == Outcome::Abort {
                 break Next::Abort;
             }
@@ -232,7 +239,9 @@ impl Exchange<'_> {
                     }
                     Poll::Ready(Ok(read)) => self.received += read as u64,
                     Poll::Ready(Err(_)) => return Poll::Ready(Err(Error::downstream(Kind::Closed))),
-                    Poll::Pending if self.codec.is_idle() && self.buffer.bytes.is_empty() => return Poll::Ready(Ok(None)),
+                    Poll::Pending if self.codec.is_idle() && self.buffer.bytes.is_empty() => {
+                        return Poll::Ready(Ok(None));
+                    }
                     Poll::Pending => {
                         ready!(timer.poll(task));
                         view.stats.downstream_rq_header_timeout.inc();
@@ -245,13 +254,19 @@ impl Exchange<'_> {
     }
 
     /// Answers what could not be read as a request, as a stream of its own: it is logged and counted like any other.
-    async fn refuse(&mut self, view: &Rc<ListenerView>, info: &Rc<ConnectionInfo>, error: Error, timer: &Timer) -> Next {
+    async fn refuse(
+        &mut self,
+        view: &Rc<ListenerView>,
+        info: &Rc<ConnectionInfo>,
+        error: Error,
+        timer: &Timer,
+    ) -> Next {
         if error.kind == Kind::Closed {
             view.stats.downstream_cx_destroy_remote_active_rq.inc();
             return Next::Abort;
         }
         self.codec.close_after_response();
-        let stream = Stream::refused(view.clone(), info.clone(), error);
+        let mut stream = Stream::refused(view.clone(), info.clone(), error);
         match stream.run(self, timer).await {
             Outcome::Complete => Next::Linger,
             Outcome::Abort => Next::Abort,
@@ -290,24 +305,26 @@ impl Downstream for Exchange<'_> {
     fn poll_recv(&mut self, task: &mut Context<'_>) -> Poll<Result<Part, Error>> {
         loop {
             let part = self.codec.recv(&mut self.buffer.bytes);
-            return Poll::Ready(Ok(match part.map_err(|error| Error::bad_request(error.status(), error.detail()))? {
-                Recv::NeedMore => match ready!(self.buffer.poll_fill(task, self.transport)) {
-                    Ok(0) => match self.codec.recv_eof(&self.buffer.bytes) {
-                        Ok(_) => Part::Data { chunk: Chunk::default(), end: true },
+            return Poll::Ready(Ok(
+                match part.map_err(|error| Error::bad_request(error.status(), error.detail()))? {
+                    Recv::NeedMore => match ready!(self.buffer.poll_fill(task, self.transport)) {
+                        Ok(0) => match self.codec.recv_eof(&self.buffer.bytes) {
+                            Ok(_) => Part::Data { chunk: Chunk::default(), end: true },
+                            Err(_) => return Poll::Ready(Err(Error::downstream(Kind::Closed))),
+                        },
+                        Ok(read) => {
+                            self.received += read as u64;
+                            continue;
+                        }
                         Err(_) => return Poll::Ready(Err(Error::downstream(Kind::Closed))),
                     },
-                    Ok(read) => {
-                        self.received += read as u64;
-                        continue;
-                    }
-                    Err(_) => return Poll::Ready(Err(Error::downstream(Kind::Closed))),
+                    Recv::Data { chunk, end } => Part::Data { chunk: Chunk::from(chunk), end },
+                    Recv::Tunnel(bytes) => Part::Data { chunk: Chunk::from(bytes), end: false },
+                    Recv::Trailers(trailers) => Part::Trailers(trailers),
+                    Recv::End | Recv::Eof => Part::Data { chunk: Chunk::default(), end: true },
+                    Recv::Paused | Recv::Head { .. } => return Poll::Pending,
                 },
-                Recv::Data { chunk, end } => Part::Data { chunk: Chunk::from(chunk), end },
-                Recv::Tunnel(bytes) => Part::Data { chunk: Chunk::from(bytes), end: false },
-                Recv::Trailers(trailers) => Part::Trailers(trailers),
-                Recv::End | Recv::Eof => Part::Data { chunk: Chunk::default(), end: true },
-                Recv::Paused | Recv::Head { .. } => return Poll::Pending,
-            }));
+            ));
         }
     }
 

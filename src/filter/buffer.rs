@@ -133,3 +133,6 @@ impl Buffer {
         Flow::Respond(Box::new(LocalReply::text(413, "payload too large\n", "request_payload_too_large")))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,8 +53,8 @@ pub struct Chain {
     filters: Vec<Box<dyn Filter>>,
     /// How many filters saw the request head: the first so many. Only these see a response, and the end.
     seen: usize,
-    request: Lane,
-    response: Lane,
+    /// The request's and the response's; none without filters.
+    lanes: Option<Box<[Lane; 2]>>,
 }
 
 /// One direction. Positions count filters in the order of this direction.
@@ -97,6 +97,9 @@ impl Chain {
 
     /// Offers the head of a direction, which stands in the stream's info.
     pub fn offer_head(&mut self, dir: Dir, cx: &mut StreamCx<'_>) -> Option<Offer> {
+        if self.filters.is_empty() {
+            return Some(Offer::Head);
+        }
         self.lane(dir).head_at = Some(0);
         self.advance(dir, cx)
     }
@@ -114,7 +117,7 @@ impl Chain {
 
     /// Goes on with what is parked: after [`Offer::Head`], and whenever the task is woken. `None`: nothing to do.
     pub fn poll(&mut self, dir: Dir, task: &mut Context<'_>, cx: &mut StreamCx<'_>) -> Option<Offer> {
-        let lane = self.lane(dir);
+        let lane = &mut self.lanes.as_mut()?[dir as usize];
         let at = match (lane.part_waits, lane.head, lane.head_at) {
             (true, ..) => lane.part_at,
             (_, Stop::Waits, Some(at)) => at,
@@ -129,14 +132,13 @@ impl Chain {
 
     /// A part or the head is parked: nothing may be pulled in this direction.
     pub fn is_waiting(&self, dir: Dir) -> bool {
-        let lane = if dir == Dir::Request { &self.request } else { &self.response };
-        lane.has_part() || lane.head == Stop::Waits
+        let lane = self.lanes.as_ref().map(|lanes| &lanes[dir as usize]);
+        lane.is_some_and(|lane| lane.has_part() || lane.head == Stop::Waits)
     }
 
     /// A local reply takes the place of everything that is parked, both ways.
     pub fn abandon(&mut self) {
-        self.request = Lane::default();
-        self.response = Lane::default();
+        self.lanes = None;
     }
 
     /// The stream is over.
@@ -279,10 +281,7 @@ impl Chain {
     }
 
     fn lane(&mut self, dir: Dir) -> &mut Lane {
-        match dir {
-            Dir::Request => &mut self.request,
-            Dir::Response => &mut self.response,
-        }
+        &mut self.lanes.get_or_insert_default()[dir as usize]
     }
 }
 
@@ -316,3 +315,6 @@ impl Lane {
 
 /// A filter kept the last part of a direction.
 const HELD_END: ResetReason = "filter_held_end_of_stream";
+
+#[cfg(test)]
+mod tests;

@@ -202,3 +202,6 @@ fn joined<'a>(names: impl Iterator<Item = &'a str>) -> Option<Box<[u8]>> {
 fn seconds(duration: Duration) -> Box<[u8]> {
     duration.as_secs().to_string().into_bytes().into()
 }
+
+#[cfg(test)]
+mod tests;

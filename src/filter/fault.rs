@@ -97,3 +97,6 @@ impl Drop for Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,3 +76,6 @@ impl Filter for HeaderMutation {
         Flow::Continue
     }
 }
+
+#[cfg(test)]
+mod tests;

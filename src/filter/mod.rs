@@ -26,6 +26,8 @@ mod cors;
 mod fault;
 mod header_mutation;
 mod local_rate_limit;
+#[cfg(test)]
+mod testing;
 
 use std::task::{Context, Poll};
 
@@ -106,6 +108,7 @@ pub trait Filter {
     fn on_request_head(&mut self, _head: &mut RequestHead, _cx: &mut StreamCx<'_>) -> Flow {
         Flow::Continue
     }
+    /// Comes a second time when a local reply takes the place of a response: what was kept of that one is void.
     fn on_response_head(&mut self, _head: &mut ResponseHead, _cx: &mut StreamCx<'_>) -> Flow {
         Flow::Continue
     }

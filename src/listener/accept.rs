@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::ListenerSlot;
 use crate::downstream::h1::Connection;
-use crate::runtime::net::{Stream, WorkerListener, is_fd_exhausted};
 use crate::runtime::Transport;
+use crate::runtime::net::{Stream, WorkerListener, is_fd_exhausted};
 use crate::stream::info::ConnectionInfo;
 
 /// How long accepting pauses when there are no descriptors left: long enough for some to come back, short enough to be
@@ -16,15 +16,18 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Connections taken in one turn before others get theirs.
 const BATCH: usize = 64;
 
-/// Accepts until the listener drains. Nothing that goes wrong with one connection ends it.
+/// Accepts until the listener drains, and then those that wait already: they have been promised a server. Nothing that
+/// goes wrong with one connection ends it.
 pub async fn accept_loop(mut listener: WorkerListener, slot: Rc<ListenerSlot>) {
     let mut batch = 0;
     loop {
         let accepted = std::future::poll_fn(|task| {
-            if slot.connections.poll_stop_accepting(task).is_ready() {
-                return Poll::Ready(None);
+            let stop = slot.connections.poll_stop_accepting(task).is_ready();
+            match listener.poll_accept(task) {
+                Poll::Pending if stop => Poll::Ready(None),
+                Poll::Ready(Err(_)) if stop => Poll::Ready(None),
+                accepted => accepted.map(Some),
             }
-            listener.poll_accept(task).map(Some)
         })
         .await;
         match accepted {

@@ -1,16 +1,12 @@
-//! Compiled string matchers, for headers and query parameters, and the regexes of routes (row T-8 of the threat
-//! list): linear time, at most 1 MiB a program.
+//! Compiled string matchers, for headers and query parameters.
 
 use std::borrow::Cow;
 
 use nuncio_http::{HeaderId, HeaderName, Name, RequestHead};
-use regex_lite::{Regex, RegexBuilder};
+use regex_lite::Regex;
 
 use super::path::escape_value;
-use crate::config;
-
-/// Largest compiled program, in bytes.
-const REGEX_SIZE_LIMIT: usize = 1 << 20;
+use crate::config::{self, full_regex};
 
 /// A compiled [`config::Matcher`].
 ///
@@ -42,7 +38,7 @@ impl Matcher {
             config::Pattern::Prefix(text) => Pattern::Prefix(bytes(text)),
             config::Pattern::Suffix(text) => Pattern::Suffix(bytes(text)),
             config::Pattern::Contains(text) => Pattern::Contains(bytes(text)),
-            config::Pattern::Regex(text) => Pattern::Regex(full_match_regex(text, matcher.ignore_case)?),
+            config::Pattern::Regex(text) => Pattern::Regex(full_regex(text, matcher.ignore_case)?),
             config::Pattern::Present(present) => Pattern::Present(*present),
             config::Pattern::Range(start, end) => Pattern::Range(*start, *end),
         };
@@ -151,18 +147,6 @@ fn percent_decode(text: &[u8]) -> Cow<'_, [u8]> {
         rest = tail;
     }
     Cow::Owned(decoded)
-}
-
-/// A regex that matches a whole text.
-pub fn full_match_regex(pattern: &str, ignore_case: bool) -> Result<Regex, regex_lite::Error> {
-    // By itself first: `a)|(b` is no regex, only its wrapped form is.
-    regex(pattern, ignore_case)?;
-    regex(&format!(r"\A(?:{pattern})\z"), ignore_case)
-}
-
-/// A regex that matches anywhere in a text.
-pub fn regex(pattern: &str, ignore_case: bool) -> Result<Regex, regex_lite::Error> {
-    RegexBuilder::new(pattern).case_insensitive(ignore_case).size_limit(REGEX_SIZE_LIMIT).build()
 }
 
 /// A decimal integer with an optional minus sign and nothing else.

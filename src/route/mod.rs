@@ -18,7 +18,7 @@ mod testing;
 pub use action::{Action, ClusterRef, Respond, WeightedClusters};
 pub use forwarded::{Forwarded, IpText, apply as apply_forwarded};
 pub use host::normalise_host;
-pub use matcher::{HeaderMatcher, Matcher, QueryMatcher, full_match_regex, regex};
+pub use matcher::{HeaderMatcher, Matcher, QueryMatcher};
 pub use path::{Canonical, PathOptions, canonicalise};
 pub use predicate::{PathPredicate, Predicate, Subject};
 pub use redirect::Redirect;

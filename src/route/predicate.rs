@@ -6,7 +6,8 @@ use nuncio_http::{Method, RequestHead};
 use regex_lite::Regex;
 
 use super::host::normalise_host;
-use super::matcher::{HeaderMatcher, QueryMatcher, full_match_regex};
+use super::matcher::{HeaderMatcher, QueryMatcher};
+use crate::config::full_regex;
 use crate::config::{HostPattern, PathMatch, PathPattern};
 
 /// A request as predicates see it.
@@ -120,7 +121,7 @@ impl PathPredicate {
             PathPattern::Prefix(text) => (PathKind::Prefix, text),
             PathPattern::PathSeparatedPrefix(text) => (PathKind::SeparatedPrefix, text),
             PathPattern::Regex(pattern) => {
-                let regex = Some(full_match_regex(pattern, path.ignore_case)?);
+                let regex = Some(full_regex(pattern, path.ignore_case)?);
                 let (text, ignore_case) = (Box::default(), path.ignore_case);
                 return Ok(PathPredicate { kind: PathKind::Regex, text, ignore_case, regex });
             }

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use nuncio_http::{HeaderId, RequestHead, validate};
 use regex_lite::Regex;
 
-use super::matcher::regex;
 use super::path::{Canonical, PathOptions, canonicalise};
 use super::table::BuildError;
 use crate::config::{self, EscapedSlashes};
@@ -29,7 +28,7 @@ impl Rewrite {
             return Err(BuildError::Value("rewrite.host"));
         }
         let regex = match &rewrite.regex {
-            Some((pattern, replacement)) => Some((regex(pattern, false)?, replacement.clone())),
+            Some((pattern, replacement)) => Some((config::partial_regex(pattern, false)?, replacement.clone())),
             None => None,
         };
         Ok(Rewrite { prefix, regex, host, options })

@@ -2,7 +2,7 @@
 
 use nuncio_http::{HeaderList, HeaderName, Method, RequestHead, Version};
 
-use crate::config::{self, EscapedSlashes, Http, ServerHeader, Underscores};
+use crate::config::{self, Http};
 
 /// A request head without fields.
 pub(super) fn head(method: &str, authority: &str, target: &str) -> RequestHead {
@@ -43,38 +43,6 @@ pub(super) fn path(pattern: config::PathPattern) -> Option<config::PathMatch> {
     Some(config::PathMatch { pattern, ignore_case: false })
 }
 
-/// The defaults, as far as they matter here.
 pub(super) fn http() -> Http {
-    Http {
-        max_request_headers: 60 << 10,
-        max_headers_count: 100,
-        max_request_target: 8 << 10,
-        max_requests_per_connection: None,
-        request_headers_timeout: None,
-        request_timeout: None,
-        request_body_idle_timeout: None,
-        request_body_min_rate: 0,
-        stream_idle_timeout: None,
-        stream_flush_timeout: None,
-        idle_timeout: None,
-        max_stream_duration: None,
-        max_connection_duration: None,
-        server_name: "nuncio".into(),
-        server_header: ServerHeader::Overwrite,
-        via: None,
-        use_remote_address: true,
-        xff_num_trusted_hops: 0,
-        trusted_proxies: Vec::new(),
-        generate_request_id: true,
-        preserve_external_request_id: false,
-        always_set_request_id_in_response: false,
-        normalize_path: true,
-        merge_slashes: true,
-        path_with_escaped_slashes_action: EscapedSlashes::RejectRequest,
-        headers_with_underscores_action: Underscores::RejectRequest,
-        proxy_100_continue: false,
-        enable_trailers: false,
-        accept_http_10: true,
-        upgrades: Vec::new(),
-    }
+    Http::default()
 }

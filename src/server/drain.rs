@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::operator::Order;
 use super::process::Process;
 use super::run::Event;
 use crate::runtime::control::{self, Receiver};
@@ -26,7 +25,7 @@ pub(super) async fn drain(process: &Rc<RefCell<Process>>, inbox: &Receiver<Event
     let told = async {
         loop {
             match inbox.recv().await {
-                Ok(Event::Signal(Signal::Terminate | Signal::Interrupt) | Event::Operator(Order::Quit)) => {
+                Ok(Event::Signal(Signal::Terminate | Signal::Interrupt)) => {
                     return "told to end at once";
                 }
                 Ok(Event::WorkerEnded) | Err(_) => return "a worker ended",

@@ -1,11 +1,15 @@
-//! Orders of operators, by the admin port.
+//! The admin port: what operators see of the process, and their orders to it.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::process::Process;
+use super::process::{Process, State};
 use super::run::{Event, RunError};
-use crate::runtime::control::{Control, Sender};
+use crate::admin::{self, AdminState, ClusterStatus, ListenerStatus, ServerInfo, ServerState};
+use crate::cluster::Resource;
+use crate::runtime::control::{self, Control, ControlListener, Sender};
+use crate::runtime::net::{ListenOptions, Listener};
+use crate::stats::{Filter, Snapshot};
 
 /// What an operator wants of the control thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +20,107 @@ pub(super) enum Order {
 }
 
 /// Opens the admin port, if there is one.
-pub(super) async fn start(_control: &Control, _process: &Rc<RefCell<Process>>, _events: &Sender<Event>) -> Result<(), RunError> {
+pub(super) fn start(control: &Control, process: &Rc<RefCell<Process>>, events: &Sender<Event>) -> Result<(), RunError> {
+    let Some(config) = process.borrow().snapshot().config.admin.clone() else { return Ok(()) };
+    let failed = |error| RunError(format!("admin: {}: {error}", config.address));
+    let listener = Listener::bind(&config.address, ListenOptions { backlog: 64, ..ListenOptions::default() });
+    let listener = listener.and_then(ControlListener::new).map_err(failed)?;
+    process.borrow_mut().admin = Some(listener.local_addr().clone());
+    let operator = Rc::new(Operator { process: process.clone(), events: events.clone() });
+    let options = admin::Options { allow_remote: config.allow_remote, ..admin::Options::default() };
+    control.spawn(admin::serve(control.clone(), listener, operator, options));
     Ok(())
+}
+
+struct Operator {
+    process: Rc<RefCell<Process>>,
+    events: Sender<Event>,
+}
+
+impl Operator {
+    fn order(&self, order: Order) {
+        // Full: the control thread has more than enough to do; the operator sees that nothing happens and asks again.
+        let _ = self.events.try_send(Event::Operator(order));
+    }
+}
+
+impl AdminState for Operator {
+    fn info(&self) -> ServerInfo {
+        let process = self.process.borrow();
+        let state = match process.state {
+            State::Initializing => ServerState::Initializing,
+            State::Live if process.failed_by_operator => ServerState::Draining,
+            State::Live => ServerState::Live,
+            State::Draining => ServerState::Draining,
+        };
+        ServerInfo {
+            state,
+            version: env!("CARGO_PKG_VERSION"),
+            uptime: control::now().saturating_duration_since(process.started),
+            workers: process.workers,
+            node: process.snapshot().config.node.clone(),
+            config_path: process.options.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+        }
+    }
+
+    fn stats(&self, filter: &Filter) -> Snapshot {
+        let mut process = self.process.borrow_mut();
+        process.refresh(0);
+        for cluster in &process.snapshot().clusters {
+            let (stats, breaker) = (cluster.stats.control(), &cluster.breaker);
+            let left = |resource| i64::from(breaker.limit(resource)) - i64::from(breaker.used(resource));
+            stats.circuit_breakers_cx_open.set(i64::from(breaker.is_open(Resource::Connections)));
+            stats.circuit_breakers_rq_pending_open.set(i64::from(breaker.is_open(Resource::PendingRequests)));
+            stats.circuit_breakers_rq_open.set(i64::from(breaker.is_open(Resource::Requests)));
+            stats.circuit_breakers_remaining_cx.set(left(Resource::Connections));
+            stats.circuit_breakers_remaining_pending.set(left(Resource::PendingRequests));
+            stats.circuit_breakers_remaining_rq.set(left(Resource::Requests));
+            stats.membership_total.set(cluster.hosts.len() as i64);
+            stats.membership_healthy.set(cluster.hosts.len() as i64);
+        }
+        process.registry.snapshot(filter)
+    }
+
+    fn clusters(&self) -> Vec<ClusterStatus> {
+        let process = self.process.borrow();
+        let status = process.snapshot().clusters.iter().map(|cluster| ClusterStatus {
+            name: cluster.name.clone(),
+            circuit_breaker: cluster.config.circuit_breaker,
+            hosts: cluster.hosts.clone(),
+        });
+        status.collect()
+    }
+
+    fn listeners(&self) -> Vec<ListenerStatus> {
+        let process = self.process.borrow();
+        let status = process.snapshot().listeners.iter().filter_map(|listener| {
+            let address = process.bound.get(&listener.key)?.clone();
+            Some(ListenerStatus { name: listener.name.clone(), address })
+        });
+        status.collect()
+    }
+
+    fn config_dump(&self) -> serde_json::Value {
+        serde_json::to_value(&self.process.borrow().snapshot().config).unwrap_or_default()
+    }
+
+    fn reset_counters(&self) {
+        self.process.borrow_mut().registry.reset_counters();
+    }
+
+    fn reopen_logs(&self) {
+        self.order(Order::ReopenLogs);
+    }
+
+    fn drain_listeners(&self, _graceful: bool) {
+        self.order(Order::Drain);
+    }
+
+    fn set_healthy(&self, healthy: bool) {
+        self.process.borrow_mut().failed_by_operator = !healthy;
+    }
+
+    fn quit(&self) {
+        self.order(Order::Quit);
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use super::run::{Options, RunError, Started};
 use super::snapshot::Builder;
@@ -15,9 +15,7 @@ use crate::listener::ConnectionLimit;
 use crate::runtime::control::{self, Receiver};
 use crate::runtime::mailbox::Sender;
 use crate::runtime::net::{Addr, ListenOptions, Listener};
-use crate::stats::{
-    AccessLogStats, ClusterManagerStats, Handle, ListenerManagerStats, Registry, Scope, ServerStats,
-};
+use crate::stats::{AccessLogStats, ClusterManagerStats, Handle, ListenerManagerStats, Registry, Scope, ServerStats};
 
 /// What the process is doing, as `/ready` and `/server_info` say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +36,6 @@ pub(super) struct Process {
     /// An operator has said `/healthcheck/fail`.
     pub(super) failed_by_operator: bool,
     pub(super) started: Instant,
-    pub(super) started_at: SystemTime,
-    pub(super) loaded_at: SystemTime,
     /// Over all listeners.
     pub(super) connections: Arc<ConnectionLimit>,
     /// Where each listener is bound, with the port that the kernel chose, by key.
@@ -65,7 +61,6 @@ impl Process {
         let access_log = registry.scope::<AccessLogStats>("access_log", workers);
         let listeners = registry.scope::<ListenerManagerStats>("listener_manager", workers).control();
         let clusters = registry.scope::<ClusterManagerStats>("cluster_manager", workers).control();
-        let now = control::system_time();
         let stats = server.control();
         stats.concurrency.set(workers as i64);
         Process {
@@ -77,8 +72,6 @@ impl Process {
             state: State::Initializing,
             failed_by_operator: false,
             started: control::now(),
-            started_at: now,
-            loaded_at: now,
             connections: Arc::new(ConnectionLimit::new(connections)),
             bound: BTreeMap::new(),
             admin: None,
@@ -103,12 +96,8 @@ impl Process {
     /// Everything about a new configuration that can fail: nothing of what runs has changed when it does.
     pub(super) fn prepare(&mut self, config: Config) -> Result<(Snapshot, Sockets), RunError> {
         let current = self.snapshot.clone();
-        let mut builder = Builder {
-            registry: &mut self.registry,
-            logs: &mut self.logs,
-            workers: self.workers,
-            current: &current,
-        };
+        let mut builder =
+            Builder { registry: &mut self.registry, logs: &mut self.logs, workers: self.workers, current: &current };
         let built = builder.build(config).map_err(|error| RunError(error.to_string()));
         let prepared = built.and_then(|snapshot| self.bind(&snapshot).map(|sockets| (snapshot, sockets)));
         if prepared.is_err() {
@@ -150,7 +139,6 @@ impl Process {
             // A worker that has ended is an event of its own.
             let _ = mailbox.send(Command::Apply { snapshot: self.snapshot.clone(), sockets });
         }
-        self.loaded_at = control::system_time();
         self.forget_unused();
     }
 
@@ -174,7 +162,9 @@ impl Process {
         }
         self.clusters.cluster_added.add(added);
         self.clusters.cluster_modified.add(modified);
-        self.clusters.cluster_removed.add((self.snapshot.clusters.len() as u64 + added).saturating_sub(next.clusters.len() as u64));
+        self.clusters
+            .cluster_removed
+            .add((self.snapshot.clusters.len() as u64 + added).saturating_sub(next.clusters.len() as u64));
         self.clusters.active_clusters.set(next.clusters.len() as i64);
     }
 

@@ -27,9 +27,9 @@ pub(super) async fn reload(process: &Rc<RefCell<Process>>) {
             if config.admin != process.snapshot().config.admin || config.workers != process.snapshot().config.workers {
                 log::warn!("reload: changes of \"admin\" and \"workers\" take effect with a restart");
             }
-            process.prepare(config).map_err(|error| error.to_string())
+            process.prepare(config).map_err(|error| vec![error.to_string()])
         }
-        Err(problems) => Err(problems.to_string()),
+        Err(problems) => Err(problems.to_string().lines().map(str::to_owned).collect()),
     };
     let time = control::system_time().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     match result {
@@ -40,10 +40,11 @@ pub(super) async fn reload(process: &Rc<RefCell<Process>>) {
             process.stats.config_last_reload_time.set(time.as_secs() as i64);
             log::info!("reload: {shown} is in force");
         }
-        Err(error) => {
+        Err(errors) => {
             process.stats.config_reload_failure.inc();
             process.stats.config_last_reload_success.set(0);
-            log::error!("reload: refused, the running configuration stays\n{error}");
+            log::error!("reload: refused, the running configuration stays");
+            errors.iter().for_each(|error| log::error!("reload: {error}"));
         }
     }
 }

@@ -12,8 +12,8 @@ use super::process::Process;
 use super::worker::{Command, Pong, worker_main};
 use super::{drain, operator, watch};
 use crate::config::{Config, Workers};
-use crate::runtime::net::Addr;
 use crate::runtime::control::{self, Control, Receiver, Sender};
+use crate::runtime::net::Addr;
 use crate::runtime::signal::{Signal, Signals};
 use crate::runtime::systemd::{self, Notifier};
 use crate::runtime::{limits, mailbox, spawn_worker};
@@ -92,7 +92,7 @@ async fn main(
     control.spawn(forward_signals(signals, events.clone()));
     control.spawn(watch::watch(process.watched(), events.clone()));
     let process = Rc::new(RefCell::new(process));
-    operator::start(&control, &process, &events).await?;
+    operator::start(&control, &process, &events)?;
     control.spawn(watchdog(process.clone(), systemd::watchdog_interval()));
     control.spawn(housekeeping(process.clone()));
 
@@ -110,10 +110,7 @@ async fn main(
     result
 }
 
-fn start_workers(
-    process: &mut Process,
-    events: &Sender<Event>,
-) -> Result<Vec<JoinHandle<io::Result<()>>>, RunError> {
+fn start_workers(process: &mut Process, events: &Sender<Event>) -> Result<Vec<JoinHandle<io::Result<()>>>, RunError> {
     let count = process.workers;
     let failed = |error| RunError(format!("worker: {error}"));
     let mut threads = Vec::with_capacity(count);
@@ -134,11 +131,7 @@ fn start_workers(
 }
 
 /// Events until one of them ends the proxy.
-async fn serve(
-    process: &Rc<RefCell<Process>>,
-    inbox: &Receiver<Event>,
-    notifier: &Notifier,
-) -> Result<(), RunError> {
+async fn serve(process: &Rc<RefCell<Process>>, inbox: &Receiver<Event>, notifier: &Notifier) -> Result<(), RunError> {
     while let Ok(event) = inbox.recv().await {
         match event {
             Event::Signal(Signal::Hangup) | Event::FileChanged => {
@@ -149,8 +142,8 @@ async fn serve(
             Event::Signal(Signal::User1) | Event::Operator(operator::Order::ReopenLogs) => {
                 process.borrow().logs.reopen();
             }
-            Event::Signal(Signal::Interrupt) | Event::Operator(operator::Order::Quit) => return Ok(()),
-            Event::Signal(Signal::Terminate) => {
+            Event::Signal(Signal::Interrupt) => return Ok(()),
+            Event::Signal(Signal::Terminate) | Event::Operator(operator::Order::Quit) => {
                 notifier.stopping();
                 drain::drain(process, inbox).await;
                 return Ok(());
@@ -176,7 +169,8 @@ async fn housekeeping(process: Rc<RefCell<Process>>) {
     let mut interval = control::interval(Duration::from_secs(1));
     loop {
         interval.tick().await;
-        let panics = pings(&process, Duration::from_secs(1)).await.map_or(0, |pongs| pongs.iter().map(|pong| pong.panics).sum());
+        let panics =
+            pings(&process, Duration::from_secs(1)).await.map_or(0, |pongs| pongs.iter().map(|pong| pong.panics).sum());
         process.borrow_mut().refresh(panics);
     }
 }

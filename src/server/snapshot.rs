@@ -65,7 +65,8 @@ impl Builder<'_> {
     pub(super) fn build(&mut self, config: Config) -> Result<Snapshot, BuildError> {
         let clusters: Vec<Arc<Cluster>> =
             config.clusters.iter().map(|(name, cluster)| self.cluster(name, cluster)).collect();
-        let slots: BTreeMap<&str, usize> = config.clusters.keys().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
+        let slots: BTreeMap<&str, usize> =
+            config.clusters.keys().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
         let listeners = config
             .listeners
             .iter()
@@ -93,14 +94,16 @@ impl Builder<'_> {
         let resolve = |cluster: &str| slots.get(cluster).copied().unwrap_or_default();
         let routes = RouteTable::build(&listener.routes, &listener.http, resolve)
             .map_err(|(at, error)| BuildError(format!("listener {name}: routes[{at}]: {error}")))?;
-        let filters = filter::build(&listener.filters, &mut self.filters(name));
+        let filters = self.listener_filters(listener);
         let extras = listener.routes.iter().enumerate().map(|(at, route)| {
-            self.extras(listener, route).map_err(|error| BuildError(format!("listener {name}: routes[{at}]: {error}")))
+            self.extras(listener, &filters, route)
+                .map_err(|error| BuildError(format!("listener {name}: routes[{at}]: {error}")))
         });
         let extras = extras.collect::<Result<Arc<[RouteExtras]>, BuildError>>()?;
         let key = key(listener);
         let running = self.current.listeners.iter().find(|running| running.key == key);
-        let connections = running.map_or_else(|| Arc::new(ConnectionLimit::new(0)), |running| running.connections.clone());
+        let connections =
+            running.map_or_else(|| Arc::new(ConnectionLimit::new(0)), |running| running.connections.clone());
         let logs = listener.access_log.as_ref().unwrap_or(&config.access_log);
         let access_logs = logs.iter().map(|log| self.logs.open(log)).collect::<Result<Vec<Log>, _>>();
         Ok(ListenerSnapshot {
@@ -110,32 +113,62 @@ impl Builder<'_> {
             limits: Arc::new(limits(&listener.http)),
             routes: Arc::new(routes),
             extras,
-            filters: filters.into(),
+            filters,
             connections,
             stats: self.registry.scope::<HttpStats>(&format!("http.{name}"), self.workers),
-            listener_stats: self.registry.scope::<ListenerStats>(&format!("listener.{}", listener.address), self.workers),
+            listener_stats: self
+                .registry
+                .scope::<ListenerStats>(&format!("listener.{}", listener.address), self.workers),
             access_logs: access_logs.map_err(|error| BuildError(format!("listener {name}: access_log: {error}")))?,
             http: Arc::new(listener.http.clone()),
             key,
         })
     }
 
-    fn filters<'a>(&'a mut self, listener: &'a str) -> filter::Build<'a> {
+    fn filter_cx<'a>(&'a mut self, listener: &'a str) -> filter::Build<'a> {
         filter::Build { registry: self.registry, listener, workers: self.workers }
     }
 
-    fn extras(&mut self, listener: &config::Listener, route: &config::Route) -> Result<RouteExtras, BuildError> {
+    /// Filters that did not change are the same ones: a token bucket is not full again after each reload.
+    fn listener_filters(&mut self, listener: &config::Listener) -> Arc<[Arc<dyn FilterFactory>]> {
+        let running = self.current.listeners.iter().zip(&self.current.config.listeners);
+        let same =
+            |(_, config): &(_, &config::Listener)| config.name == listener.name && config.filters == listener.filters;
+        match running.clone().find(same) {
+            Some((running, _)) => running.filters.clone(),
+            None => filter::build(&listener.filters, &mut self.filter_cx(&listener.name)).into(),
+        }
+    }
+
+    fn extras(
+        &mut self,
+        listener: &config::Listener,
+        filters: &[Arc<dyn FilterFactory>],
+        route: &config::Route,
+    ) -> Result<RouteExtras, BuildError> {
         let editor = |edits| HeaderEditor::new(edits).map_err(|error| BuildError(error.to_string()));
-        let chain = (!route.filters.is_empty()).then(|| {
-            let filters = listener.filters.iter().filter_map(|filter| match route.filters.get(filter.type_name()) {
-                Some(FilterOverride::Off) => None,
-                Some(FilterOverride::Settings(settings)) => Some(settings.clone()),
-                None => Some(filter.clone()),
-            });
-            let filters: Vec<config::Filter> = filters.collect();
-            filter::build(&filters, &mut self.filters(&listener.name)).into()
-        });
+        let chain = (!route.filters.is_empty()).then(|| self.route_filters(listener, filters, route));
         Ok(RouteExtras { request: editor(&route.request_headers)?, response: editor(&route.response_headers)?, chain })
+    }
+
+    /// The listener's own filters, but for those that the route turns off or sets anew.
+    fn route_filters(
+        &mut self,
+        listener: &config::Listener,
+        filters: &[Arc<dyn FilterFactory>],
+        route: &config::Route,
+    ) -> Arc<[Arc<dyn FilterFactory>]> {
+        let mut chain = Vec::with_capacity(filters.len());
+        for (config, factory) in listener.filters.iter().zip(filters) {
+            match route.filters.get(config.type_name()) {
+                Some(FilterOverride::Off) => {}
+                Some(FilterOverride::Settings(settings)) => {
+                    chain.extend(filter::build(std::slice::from_ref(settings), &mut self.filter_cx(&listener.name)));
+                }
+                None => chain.push(factory.clone()),
+            }
+        }
+        chain.into()
     }
 }
 

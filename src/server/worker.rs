@@ -9,10 +9,10 @@ use std::time::Duration;
 use super::{ListenerSnapshot, Snapshot};
 use crate::cluster::ClusterView;
 use crate::listener::{ConnectionLimit, Connections, ListenerSlot, ListenerView, accept_loop};
+use crate::runtime::Rt;
 use crate::runtime::control::Sender;
 use crate::runtime::mailbox;
 use crate::runtime::net::Listener;
-use crate::runtime::Rt;
 use crate::stream::buffers::Buffers;
 
 /// How often idle upstream connections are looked over.
@@ -45,18 +45,24 @@ impl Worker {
 /// What the control thread tells a worker.
 pub(super) enum Command {
     /// Serve this from now on, new listeners on these sockets, by their keys.
-    Apply { snapshot: Arc<Snapshot>, sockets: BTreeMap<String, Listener> },
+    Apply {
+        snapshot: Arc<Snapshot>,
+        sockets: BTreeMap<String, Listener>,
+    },
     /// Finish what is in flight; then say so.
-    Drain { done: Sender<usize> },
+    Drain {
+        done: Sender<usize>,
+    },
     /// Say that you are alive, and how many tasks have panicked.
-    Ping { answer: Sender<Pong> },
+    Ping {
+        answer: Sender<Pong>,
+    },
     Stop,
 }
 
 /// A worker's answer to a ping.
 pub(super) struct Pong {
-    pub worker: usize,
-    pub panics: u64,
+    pub(super) panics: u64,
 }
 
 /// A worker from its first command to its last.
@@ -74,14 +80,20 @@ pub(super) async fn worker_main(
         connections: Cell::new(0),
         draining: Cell::new(false),
     });
-    let state = Rc::new(State { worker, process_limit, slots: RefCell::default(), retired: RefCell::default(), clusters: RefCell::default() });
+    let state = Rc::new(State {
+        worker,
+        process_limit,
+        slots: RefCell::default(),
+        retired: RefCell::default(),
+        clusters: RefCell::default(),
+    });
     rt.spawn(sweep(state.clone()));
     while let Some(command) = mailbox.recv().await {
         match command {
             Command::Apply { snapshot, sockets } => state.apply(&snapshot, sockets),
             Command::Drain { done } => state.drain(done),
             Command::Ping { answer } => {
-                let pong = Pong { worker: rt.worker_index(), panics: rt.panics() };
+                let pong = Pong { panics: rt.panics() };
                 // The control thread may have given up waiting.
                 let _ = answer.try_send(pong);
             }
@@ -176,8 +188,7 @@ impl State {
 
     fn drain(&self, done: Sender<usize>) {
         self.worker.draining.set(true);
-        let slots: Vec<Rc<ListenerSlot>> =
-            self.slots.take().into_values().chain(self.retired.take()).collect();
+        let slots: Vec<Rc<ListenerSlot>> = self.slots.take().into_values().chain(self.retired.take()).collect();
         slots.iter().for_each(|slot| slot.connections.drain());
         let index = self.worker.rt.worker_index();
         self.worker.rt.spawn(async move {

@@ -84,10 +84,9 @@ scope! {
 }
 
 impl ClusterStats {
-    /// Counts the final response to a request: the class, the code, and that it is complete.
+    /// Counts the final response to a request by class and code; `upstream_rq_completed` is counted by the caller.
     #[inline]
     pub fn response(&self, status: u16) {
-        self.upstream_rq_completed.inc();
         self.upstream_rq.count(status);
         match status / 100 {
             1 => self.upstream_rq_1xx.inc(),

@@ -66,10 +66,9 @@ scope! {
 }
 
 impl HttpStats {
-    /// Counts a final response to the client.
+    /// Counts the final response to a client by its class; `downstream_rq_completed` is counted by the caller.
     #[inline]
     pub fn response(&self, status: u16) {
-        self.downstream_rq_completed.inc();
         match status / 100 {
             1 => self.downstream_rq_1xx.inc(),
             2 => self.downstream_rq_2xx.inc(),

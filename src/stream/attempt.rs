@@ -21,7 +21,7 @@ const REPLAY_LIMIT: usize = 64 * 1024;
 pub(super) enum Attempt {
     None,
     Acquiring(Box<Sending>, Acquire),
-    Open(Box<Sending>, Exchange),
+    Open(Box<Sending>, Box<Exchange>),
 }
 
 /// What all attempts of a stream share.
@@ -36,7 +36,10 @@ pub(super) struct Sending {
 
 /// The parts of the request that went to the upstream so far.
 enum Replay {
-    Kept { parts: Vec<Part>, bytes: usize },
+    Kept {
+        parts: Vec<Part>,
+        bytes: usize,
+    },
     /// Too much, or it cannot be needed any more.
     Gone,
 }
@@ -115,7 +118,7 @@ impl Stream {
         sending.view.stats.upstream_rq_total.inc();
         sending.host.stats.rq_total.inc();
         let sent = self.send_request(&mut exchange, &sending.replay);
-        self.attempt = Attempt::Open(sending, exchange);
+        self.attempt = Attempt::Open(sending, Box::new(exchange));
         sent
     }
 
@@ -175,6 +178,7 @@ impl Stream {
         drop(exchange);
         sending.retried = true;
         sending.view.stats.upstream_rq_retry.inc();
+        sending.view.stats.upstream_rq_stale_connection_retry.inc();
         self.acquire(sending, host, true);
         true
     }
@@ -204,7 +208,11 @@ impl Stream {
                 stats.upstream_rq_completed.inc();
                 stats.response(head.status);
                 let host = &sending.host.stats;
-                if head.status >= 500 { host.rq_error.inc() } else { host.rq_success.inc() }
+                if head.status >= 500 {
+                    host.rq_error.inc()
+                } else {
+                    host.rq_success.inc()
+                }
                 if sending.retried {
                     stats.upstream_rq_retry_success.inc();
                 }

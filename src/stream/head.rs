@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nuncio_http::{HeaderId, HeaderList, Method, Scheme};
+use nuncio_http::{HeaderId, HeaderList, Method, Scheme, Version};
 
 use super::ends::Downstream;
 use super::run::Stream;
@@ -16,6 +16,11 @@ impl Stream {
     pub(super) fn prepare_request(&mut self) -> Result<(), Box<LocalReply>> {
         let http = self.listener.http.clone();
         let Some(head) = &mut self.info.request else { return Ok(()) };
+        if head.version == Version::Http10 && !http.accept_http_10 {
+            // As Envoy; the codec owns `upgrade`, so the text alone says to what.
+            let reply = LocalReply::text(426, "HTTP/1.1 is required\n", "low_version");
+            return Err(Box::new(reply.with_flag(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR)));
+        }
         if head.method != Method::Connect {
             let options = PathOptions::from(&*http);
             match route::canonicalise(head.target(), options) {

@@ -37,8 +37,6 @@ pub struct StreamInfo {
     pub client: Option<std::net::IpAddr>,
     /// As it came in, canonical path, before rewrites; `None` when no head could be read.
     pub request: Option<RequestHead>,
-    /// The target before a rewrite changed it.
-    pub original_target: Option<Box<[u8]>>,
     /// As it went out.
     pub response: Option<ResponseHead>,
     pub response_trailers: Option<HeaderList>,
@@ -86,7 +84,6 @@ impl StreamInfo {
             start_time: SystemTime::UNIX_EPOCH + rt.unix_time(),
             times: Times::default(),
             request: Some(head),
-            original_target: None,
             response: None,
             response_trailers: None,
             status: 0,

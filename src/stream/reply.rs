@@ -83,10 +83,8 @@ impl Stream {
         let (Some(head), Some(route)) = (&self.info.request, &self.route) else {
             return Err(Error::local(Kind::NoRoute));
         };
-        let location = redirect
-            .location(head, route.matched_len(head))
-            
-            .map_err(|detail| Error::bad_request(400, detail))?;
+        let location =
+            redirect.location(head, route.matched_len(head)).map_err(|detail| Error::bad_request(400, detail))?;
         let mut reply = LocalReply::text(redirect.status, "", "direct_response");
         reply.headers.push(HeaderId::Location, &location);
         self.reply(reply, down);

@@ -181,10 +181,11 @@ impl Stream {
                 self.forward(part)
             }
             Offer::More => Ok(()),
-            Offer::Respond(reply) => {
+            Offer::Respond(reply) if !self.response.is_started() && !self.response.is_local() => {
                 self.reply(*reply, down);
                 Ok(())
             }
+            Offer::Respond(_) => Err(Error::local(Kind::Local("filter_reply_after_response"))),
             Offer::Reset(reason) => Err(Error::local(Kind::Local(reason))),
         }
     }

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use nuncio_http::{HeaderList, ResponseHead};
+use nuncio_http::{HeaderList, Method, ResponseHead};
 
 use super::attempt::Attempt;
 use super::ends::Downstream;
@@ -79,9 +79,7 @@ impl Stream {
                 None if self.chain.is_waiting(Dir::Response) => return Ok(()),
                 None => match self.pull_response(task, down)? {
                     Pulled::Nothing => return Ok(()),
-                    Pulled::Head => {
-                        self.chain.offer_head(Dir::Response, &mut Stream::cx(&self.rt, &mut self.info))
-                    }
+                    Pulled::Head => self.chain.offer_head(Dir::Response, &mut Stream::cx(&self.rt, &mut self.info)),
                     Pulled::Part(part) => {
                         self.chain.offer(Dir::Response, part, &mut Stream::cx(&self.rt, &mut self.info))
                     }
@@ -205,7 +203,8 @@ impl Stream {
 
     fn send_response_part(&mut self, part: Part, down: &mut dyn Downstream) -> Result<(), Error> {
         match &part {
-            Part::Data { chunk, .. } => self.info.bytes_sent += chunk.len() as u64,
+            Part::Data { chunk, .. } if !self.is_head_request() => self.info.bytes_sent += chunk.len() as u64,
+            Part::Data { .. } => {}
             Part::Trailers(trailers) => self.info.response_trailers = Some(HeaderList::clone(trailers)),
         }
         self.response.done = part.is_end();
@@ -216,5 +215,10 @@ impl Stream {
             }
             _ => error,
         })
+    }
+
+    /// The body of the response stays with the proxy (RFC 9110 section 9.3.2).
+    fn is_head_request(&self) -> bool {
+        self.info.request.as_ref().is_some_and(|head| head.method == Method::Head)
     }
 }

@@ -57,16 +57,16 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A stream whose request head has just come.
+    /// A stream whose request head has just come. On the heap once, so that no future that holds it is large.
     pub fn new(
         listener: Rc<ListenerView>,
         connection: Rc<ConnectionInfo>,
         head: RequestHead,
         upgrade: Option<Upgrade>,
-    ) -> Stream {
+    ) -> Box<Stream> {
         let rt = listener.worker.rt.clone();
         let info = StreamInfo::new(connection, head, &rt);
-        Stream {
+        Box::new(Stream {
             timeouts: Timeouts::new(&listener.http, info.start),
             request: RequestLane::new(&info, upgrade),
             response: ResponseLane::default(),
@@ -78,11 +78,11 @@ impl Stream {
             listener,
             rt,
             info,
-        }
+        })
     }
 
     /// A stream for bytes that are not a request: it is refused with `error`, and logged like any other.
-    pub fn refused(listener: Rc<ListenerView>, connection: Rc<ConnectionInfo>, error: Error) -> Stream {
+    pub fn refused(listener: Rc<ListenerView>, connection: Rc<ConnectionInfo>, error: Error) -> Box<Stream> {
         let nothing = RequestHead::new(Method::Get, Version::Http11, HeaderList::new());
         let mut stream = Stream::new(listener, connection, nothing, None);
         stream.info.request = None;
@@ -91,7 +91,7 @@ impl Stream {
     }
 
     /// Runs the stream to its end.
-    pub async fn run(mut self, down: &mut dyn Downstream, timer: &Timer) -> Outcome {
+    pub async fn run(&mut self, down: &mut dyn Downstream, timer: &Timer) -> Outcome {
         self.listener.stats.downstream_rq_total.inc();
         self.listener.stats.downstream_rq_http1_total.inc();
         self.listener.stats.downstream_rq_active.inc();
@@ -214,12 +214,14 @@ impl Stream {
     /// Tries again, answers, or gives the stream up; only the last has an outcome.
     pub(super) fn on_error(&mut self, error: Error, down: &mut dyn Downstream) -> Option<Outcome> {
         if self.retry(error) {
+            self.moved = true;
             return None;
         }
         self.info.flags.insert(error.flag());
         self.count_error(error);
         let gone = error.side == Side::Downstream && error.kind == Kind::Closed;
-        if gone || self.response.is_started() {
+        // What goes wrong with a local reply is not answered with another one: that could go on for ever.
+        if gone || self.response.is_started() || self.response.is_local() {
             self.info.detail = error.detail();
             return Some(Outcome::Abort);
         }
@@ -243,8 +245,8 @@ impl Stream {
         }
         let stats = &self.listener.stats;
         stats.downstream_rq_active.dec();
-        stats.downstream_rq_completed.inc();
         stats.downstream_rq_time.record(now.saturating_duration_since(self.info.start));
+        stats.downstream_rq_completed.inc();
         stats.response(self.info.status);
     }
 

@@ -120,10 +120,6 @@ impl Timeouts {
         self.gone.get_or_insert(now + HALF_CLOSE_GRACE);
     }
 
-    pub(super) fn has_half_closed(&self) -> bool {
-        self.gone.is_some()
-    }
-
     /// When to look again. `received`: body bytes so far.
     pub(super) fn earliest(&self, received: u64) -> Option<Instant> {
         let deadlines = [

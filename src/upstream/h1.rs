@@ -38,7 +38,10 @@ pub struct Exchange {
 /// What comes from an upstream.
 pub enum FromUpstream {
     /// A head, interim or final. `end`: the response ends with it.
-    Head { head: ResponseHead, end: bool },
+    Head {
+        head: ResponseHead,
+        end: bool,
+    },
     Part(Part),
 }
 
@@ -97,6 +100,8 @@ impl Exchange {
     /// Writes what is pending. A refused write is not an error yet: a server may answer before it has read all.
     pub fn poll_flush(&mut self, task: &mut Context<'_>) -> Poll<()> {
         if self.broken {
+            // The rest of the request goes nowhere: the server may still have answered.
+            self.output.clear();
             return Poll::Ready(());
         }
         match ready!(poll_flush(task, &mut *self.connection.transport, &mut self.output, &mut self.sent)) {

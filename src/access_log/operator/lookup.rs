@@ -1,6 +1,6 @@
 //! `REQ(X?Y)`, `RESP(X?Y)`, `TRAILER(X?Y)`: fields, and the parts of a request that Envoy writes as fields.
 
-use nuncio_http::{HeaderId, HeaderList, HeaderName, Name};
+use nuncio_http::{HeaderList, HeaderName, Name};
 
 use super::Value;
 use crate::stream::StreamInfo;
@@ -18,7 +18,6 @@ pub(super) enum Key {
     Path,
     Authority,
     Scheme,
-    OriginalPath,
     Field(HeaderName),
 }
 
@@ -44,7 +43,6 @@ impl Key {
             ":path" => Key::Path,
             ":authority" | "host" => Key::Authority,
             ":scheme" => Key::Scheme,
-            "x-envoy-original-path" => Key::OriginalPath,
             name => Key::Field(HeaderName::new(name).ok()?),
         })
     }
@@ -57,7 +55,6 @@ pub(super) fn request_field<'a>(info: &'a StreamInfo, key: &Key) -> Option<&'a [
         Key::Path => Some(head.target()),
         Key::Authority => Some(head.authority()).filter(|text| !text.is_empty()),
         Key::Scheme => Some(head.scheme.as_str().as_bytes()),
-        Key::OriginalPath => info.original_target.as_deref(),
         Key::Field(name) => field_named(&head.headers, name),
     }
 }
@@ -66,7 +63,6 @@ pub(super) fn field<'a>(headers: Option<&'a HeaderList>, key: &Key) -> Option<&'
     let headers = headers?;
     match key {
         Key::Field(name) => field_named(headers, name),
-        Key::OriginalPath => headers.get(HeaderId::XEnvoyOriginalPath),
         _ => None,
     }
 }

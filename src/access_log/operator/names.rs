@@ -1,6 +1,7 @@
 //! The names, and what a misspelt one probably means.
 
 use crate::access_log::FormatErrorKind;
+use crate::config::nearest;
 
 /// Every name, for the hint after a misspelt one.
 #[rustfmt::skip]
@@ -18,24 +19,5 @@ const NAMES: &[&str] = &[
 ];
 
 pub(super) fn unknown(name: &str) -> FormatErrorKind {
-    let wrong = name.to_ascii_uppercase();
-    let nearest = NAMES.iter().map(|&known| (distance(&wrong, known), known)).min();
-    let near = |&(distance, known): &(usize, &str)| distance <= known.len() / 3;
-    FormatErrorKind::Unknown { name: name.to_owned(), nearest: nearest.filter(near).map(|(_, known)| known) }
-}
-
-/// Insertions, deletions and substitutions that make `b` of `a`.
-fn distance(a: &str, b: &str) -> usize {
-    if a.len() > 64 {
-        return usize::MAX;
-    }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let best = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], best);
-        }
-    }
-    row[b.len()]
+    FormatErrorKind::Unknown { name: name.to_owned(), nearest: nearest(name, NAMES.iter().copied()) }
 }

@@ -4,7 +4,7 @@
 
 mod cx;
 mod json;
-mod nearest;
+pub(crate) mod nearest;
 mod object;
 mod places;
 mod problem;

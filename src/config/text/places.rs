@@ -50,7 +50,6 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "merge_slashes",
             "path_with_escaped_slashes_action",
             "headers_with_underscores_action",
-            "proxy_100_continue",
             "enable_trailers",
             "accept_http_10",
             "upgrades",

@@ -1,0 +1,128 @@
+//! Filters under test: a chain from configured filters, over the stream's info and on a real worker.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use bytes::Bytes;
+use nuncio_http::{BodyLength, HeaderList, Method, RequestHead, ResponseHead, Version};
+
+use super::{Build, Chain, Chunk, Dir, FilterFactory, Offer, Part, StreamCx, StreamEnd, build};
+use crate::config;
+use crate::runtime::{Rt, run_worker};
+use crate::stats::{Registry, Value};
+use crate::stream::info::{ConnectionInfo, StreamInfo};
+
+/// Filters built from configuration for one worker, and their stats.
+pub(super) struct Setup {
+    pub(super) rt: Rt,
+    registry: Registry,
+    factories: Vec<Arc<dyn FilterFactory>>,
+}
+
+/// One stream, and the task that drives it.
+pub(super) struct Driven {
+    pub(super) rt: Rt,
+    pub(super) info: StreamInfo,
+    pub(super) chain: Chain,
+}
+
+/// Runs a test on a worker.
+pub(super) fn on_worker<F: Future<Output = ()> + 'static>(test: impl FnOnce(Rt) -> F) {
+    run_worker(0, test).unwrap();
+}
+
+impl Setup {
+    pub(super) fn new(rt: &Rt, filters: &[config::Filter]) -> Setup {
+        let mut registry = Registry::new();
+        let factories = build(filters, &mut Build { registry: &mut registry, listener: "web", workers: 1 });
+        Setup { rt: rt.clone(), registry, factories }
+    }
+
+    pub(super) fn stream(&self, head: RequestHead) -> Driven {
+        Driven::new(&self.rt, head, &self.factories)
+    }
+
+    /// `http.web.NAME`
+    pub(super) fn stat(&mut self, name: &str) -> i64 {
+        let name = format!("http.web.{name}");
+        let samples = self.registry.snapshot(&crate::stats::Filter::default()).samples;
+        match samples.into_iter().find(|sample| sample.full_name() == name).expect("no such stat").value {
+            Value::Counter(count) => i64::try_from(count).unwrap(),
+            Value::Gauge(value) => value,
+            Value::Histogram(_) => unreachable!("filters have none"),
+        }
+    }
+}
+
+impl Driven {
+    pub(super) fn new(rt: &Rt, head: RequestHead, factories: &[Arc<dyn FilterFactory>]) -> Driven {
+        let connection = ConnectionInfo {
+            id: 1,
+            remote: "192.0.2.7:5000".parse().unwrap(),
+            local: "192.0.2.1:80".parse().unwrap(),
+            listener: Arc::from("web"),
+        };
+        let mut info = StreamInfo::new(Rc::new(connection), head, rt);
+        let chain = Chain::new(factories, &StreamCx { rt, info: &mut info });
+        Driven { rt: rt.clone(), info, chain }
+    }
+
+    pub(super) fn offer_head(&mut self, dir: Dir) -> Option<Offer> {
+        self.chain.offer_head(dir, &mut StreamCx { rt: &self.rt, info: &mut self.info })
+    }
+
+    pub(super) fn offer(&mut self, dir: Dir, part: Part) -> Option<Offer> {
+        self.chain.offer(dir, part, &mut StreamCx { rt: &self.rt, info: &mut self.info })
+    }
+
+    pub(super) fn poll(&mut self, dir: Dir) -> Option<Offer> {
+        self.poll_with(dir, &mut Context::from_waker(Waker::noop()))
+    }
+
+    pub(super) fn poll_with(&mut self, dir: Dir, task: &mut Context<'_>) -> Option<Offer> {
+        self.chain.poll(dir, task, &mut StreamCx { rt: &self.rt, info: &mut self.info })
+    }
+
+    /// Shows a response, which must pass, and gives it back.
+    pub(super) fn respond(&mut self, head: ResponseHead) -> &HeaderList {
+        self.info.response = Some(head);
+        assert!(matches!(self.offer_head(Dir::Response), Some(Offer::Head)));
+        &self.info.response.as_ref().unwrap().headers
+    }
+
+    pub(super) fn request(&self) -> &RequestHead {
+        self.info.request.as_ref().unwrap()
+    }
+
+    pub(super) fn end(&mut self) {
+        self.chain.end(&StreamEnd { info: &self.info });
+    }
+}
+
+pub(super) fn request(method: Method, body: BodyLength, fields: &[(&str, &str)]) -> RequestHead {
+    let mut head = RequestHead::new(method, Version::Http11, headers(fields));
+    head.body = body;
+    head
+}
+
+pub(super) fn response(status: u16, fields: &[(&str, &str)]) -> ResponseHead {
+    ResponseHead::new(status, headers(fields))
+}
+
+fn headers(fields: &[(&str, &str)]) -> HeaderList {
+    let mut list = HeaderList::new();
+    for (name, value) in fields {
+        list.push_raw(name.as_bytes(), value.as_bytes());
+    }
+    list
+}
+
+pub(super) fn data(text: &'static str, end: bool) -> Part {
+    Part::Data { chunk: Chunk::from(Bytes::from_static(text.as_bytes())), end }
+}
+
+/// All fields, as one text.
+pub(super) fn text(headers: &HeaderList) -> String {
+    headers.iter().map(|field| format!("{field:?}\n")).collect()
+}
