@@ -22,7 +22,6 @@
 //! **Errors** all come to [`Stream::on_error`]: try again, answer locally, or cut off.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use nuncio_h1::Upgrade;
@@ -37,14 +36,14 @@ use super::timeouts::{Expired, Timeouts};
 use crate::error::{Error, Kind, Side};
 use crate::filter::{Chain, StreamCx, StreamEnd};
 use crate::listener::ListenerView;
-use crate::route::Route;
 use crate::runtime::{Hangup, Rt, Timer};
 
 pub struct Stream {
     pub(super) listener: Rc<ListenerView>,
     pub(super) rt: Rt,
     pub(super) info: StreamInfo,
-    pub(super) route: Option<Arc<Route>>,
+    /// Its place in the table of `listener`.
+    pub(super) route: Option<usize>,
     pub(super) chain: Chain,
     pub(super) request: RequestLane,
     pub(super) response: ResponseLane,
