@@ -184,8 +184,6 @@ impl Stream {
         sending.view.stats.upstream_rq_retry.inc();
         sending.view.stats.upstream_rq_stale_connection_retry.inc();
         self.acquire(sending, host, true);
-        // Nobody wakes this task for the new attempt before it is polled.
-        self.moved = true;
         true
     }
 

@@ -225,6 +225,10 @@ impl Stream {
             self.info.detail = error.detail();
             return Some(Outcome::Abort);
         }
+        if error.status() == 408 {
+            // RFC 9110 section 15.5.9: what did not come in time is not waited for any longer.
+            down.close_after_response();
+        }
         self.reply(super::reply::for_error(error), down);
         None
     }
