@@ -4,14 +4,25 @@
 
 mod harness;
 
+mod access_log;
 mod back_pressure;
+mod balance;
 mod bodyless;
 mod cancel;
+mod circuit_breaker;
 mod connect;
+mod connect_failure;
+mod drain;
 mod duplex;
 mod early_response;
 mod expect;
+mod filters;
+mod hop_by_hop;
 mod keep_alive;
+mod refused;
+mod routes;
+mod sockets;
 mod stale_pool;
+mod timeouts;
 mod truncation;
 mod upgrade;

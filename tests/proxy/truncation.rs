@@ -49,6 +49,23 @@ fn a_10_client_whose_body_ends_with_the_connection_gets_a_reset() {
     assert_eq!(cut("1.0", LENGTH, drop).0, b"");
 }
 
+/// What came before the end reaches the client, also when both come at once.
+#[test]
+fn what_came_is_passed_on() {
+    for (version, body) in [("1.1", "5\r\n01234\r\n"), ("1.0", "01234")] {
+        let upstream = Upstream::start();
+        let proxy = Proxy::to(&upstream);
+        let mut client = proxy.client();
+        client.send(format!("GET / HTTP/{version}\r\nhost: a\r\n\r\n"));
+        let mut server = upstream.accept();
+        server.head();
+        server.send(CHUNKED);
+        drop(server);
+        assert_eq!(client.head().status(), 200);
+        assert_eq!(client.rest(), (body.into(), End::Reset));
+    }
+}
+
 /// Closing is the end of such a body, and only then.
 #[test]
 fn a_body_that_ends_with_the_upstream_connection_ends_clean() {
