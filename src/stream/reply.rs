@@ -56,7 +56,8 @@ impl Stream {
         let mut head = ResponseHead::new(status, headers);
         head.body = if matches!(status, 204 | 304) { BodyLength::Empty } else { BodyLength::Exact(body.len() as u64) };
         self.info.response = Some(head);
-        if !self.request.is_received() && !down.can_drain(DRAIN_LIMIT) {
+        // 408: what did not come in time is not waited for again (RFC 9110 section 15.5.9).
+        if !self.request.is_received() && (status == 408 || !down.can_drain(DRAIN_LIMIT)) {
             down.close_after_response();
         }
         self.response.set_local(body);
