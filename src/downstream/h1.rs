@@ -161,7 +161,10 @@ impl Connection {
             if outcome == Outcome::Abort {
                 // What came before the end is the client's, as far as its socket takes it at once.
                 std::future::poll_fn(|task| Poll::Ready(_ = exchange.poll_flush(task))).await;
-                break Next::Abort;
+                // A length or a missing last chunk says that it is cut short; where nothing else would, a reset does. So it
+                // does for a client that takes nothing.
+                let silent = !exchange.codec.close_is_end() && exchange.output.is_empty();
+                break if silent { Next::Close } else { Next::Abort };
             }
             let drained = exchange.drain(&self.timer, &view).await;
             if !drained || !exchange.codec.next_request() {
