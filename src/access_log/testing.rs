@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nuncio_http::{HeaderId, HeaderList, Method, RequestHead, ResponseHead, Version};
 
-use crate::cluster::Host;
+use crate::cluster::{Host, HostView};
 use crate::error::ResponseFlags;
 use crate::stream::info::{ConnectionInfo, StreamInfo, Times};
 
@@ -53,8 +53,8 @@ pub(super) fn stream() -> StreamInfo {
         flags,
         detail: "via_upstream",
         route: Some(Arc::from("api")),
-        cluster: Some(Arc::from("app")),
-        host: Some(Arc::new(Host::new("127.0.0.1:9000".parse().unwrap(), 1))),
+        cluster: Some(Rc::from("app")),
+        host: Some(Rc::new(HostView::new(Arc::new(Host::new("127.0.0.1:9000".parse().unwrap(), 1))))),
         upstream_local: Some("127.0.0.1:40000".parse().unwrap()),
         attempts: 2,
         bytes_received: 5,

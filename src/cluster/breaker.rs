@@ -1,10 +1,10 @@
 //! Circuit breakers: how much of each resource a cluster may use, over all workers. A permit is given back when it
 //! is dropped, so nothing that ends a stream early can leak one.
 
-use std::sync::Arc;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use super::Cluster;
+use super::ClusterView;
 use crate::config::CircuitBreaker;
 
 /// What a breaker counts.
@@ -62,21 +62,21 @@ impl Breaker {
     }
 }
 
-/// One of a resource, given back on drop.
+/// One of a resource, given back on drop. It lives on one worker.
 pub struct Permit {
-    cluster: Arc<Cluster>,
+    cluster: Rc<ClusterView>,
     resource: Resource,
 }
 
 impl Permit {
-    pub fn try_new(cluster: &Arc<Cluster>, resource: Resource) -> Option<Permit> {
-        cluster.breaker.try_acquire(resource).then(|| Permit { cluster: cluster.clone(), resource })
+    pub fn try_new(cluster: &Rc<ClusterView>, resource: Resource) -> Option<Permit> {
+        cluster.shared.breaker.try_acquire(resource).then(|| Permit { cluster: cluster.clone(), resource })
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.cluster.breaker.release(self.resource);
+        self.cluster.shared.breaker.release(self.resource);
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub use breaker::{Breaker, Permit, Resource};
 pub use host::Host;
-pub use view::ClusterView;
+pub use view::{ClusterView, HostView};
 
 use crate::config;
 use crate::stats::{ClusterStats, Registry, Scope};

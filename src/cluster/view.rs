@@ -11,8 +11,29 @@ use crate::runtime::Rt;
 use crate::stats::{ClusterStats, Handle};
 use crate::upstream::pool::Pool;
 
+/// A worker's reference to a host.
+#[derive(Debug)]
+pub struct HostView(Arc<Host>);
+
+impl HostView {
+    pub fn new(host: Arc<Host>) -> HostView {
+        HostView(host)
+    }
+}
+
+impl std::ops::Deref for HostView {
+    type Target = Host;
+
+    fn deref(&self) -> &Host {
+        &self.0
+    }
+}
+
 pub struct ClusterView {
     pub shared: Arc<Cluster>,
+    /// Counted on this worker, so that a request does not touch what others write.
+    pub name: Rc<str>,
+    hosts: Box<[Rc<HostView>]>,
     pub stats: Handle<ClusterStats>,
     pub pool: Pool,
     balancer: RefCell<Balancer>,
@@ -26,6 +47,8 @@ impl ClusterView {
         let mut rng = fastrand::Rng::new();
         let weights: Vec<u32> = shared.hosts.iter().map(|host| host.weight).collect();
         Rc::new(ClusterView {
+            name: Rc::from(&*shared.name),
+            hosts: shared.hosts.iter().map(|host| Rc::new(HostView::new(host.clone()))).collect(),
             stats: shared.stats.worker(rt.worker_index()),
             pool: Pool::new(shared.hosts.len()),
             balancer: RefCell::new(Balancer::new(shared.config.load_balancing, &weights, &mut rng)),
@@ -37,12 +60,12 @@ impl ClusterView {
 
     /// The host for the next request, by its index.
     pub fn pick(&self) -> Option<usize> {
-        let hosts = &self.shared.hosts;
+        let hosts = &self.hosts;
         self.balancer.borrow_mut().pick(&mut self.rng.borrow_mut(), |at| hosts[at].active_requests())
     }
 
-    pub fn host(&self, index: usize) -> &Arc<Host> {
-        &self.shared.hosts[index]
+    pub fn host(&self, index: usize) -> &Rc<HostView> {
+        &self.hosts[index]
     }
 
     /// The cluster is gone from the configuration: nothing is kept idle from now on.

@@ -159,6 +159,8 @@ impl Connection {
             let outcome = stream.run(&mut exchange, &self.timer).await;
             drop(stream);
             if outcome == Outcome::Abort {
+                // What came before the end is the client's, as far as its socket takes it at once.
+                std::future::poll_fn(|task| Poll::Ready(_ = exchange.poll_flush(task))).await;
                 break Next::Abort;
             }
             let drained = exchange.drain(&self.timer, &view).await;

@@ -41,8 +41,13 @@ pub struct RouteExtras {
 }
 
 impl ListenerView {
-    pub fn extras(&self, route: &Route) -> &RouteExtras {
-        &self.extras[route.index]
+    /// The route at its place in the table.
+    pub fn route(&self, index: usize) -> &Route {
+        &self.routes.routes()[index]
+    }
+
+    pub fn extras(&self, route: usize) -> &RouteExtras {
+        &self.extras[route]
     }
 }
 

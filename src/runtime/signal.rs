@@ -38,13 +38,14 @@ unsafe extern "C" {
 
 /// The signals of this process, in no order; equal ones that come at once are one.
 pub struct Signals {
-    wakeup: Async<BorrowedFd<'static>>,
+    /// A descriptor of our own for the one eventfd: the reactor takes each descriptor once.
+    wakeup: Async<OwnedFd>,
 }
 
 impl Signals {
     /// Takes over the signals and ignores SIGPIPE. Calls after the first share one queue.
     pub fn watch() -> io::Result<Signals> {
-        let wakeup = Async::new(wakeup()?)?;
+        let wakeup = Async::new(wakeup()?.try_clone_to_owned()?)?;
         for (number, _) in WATCHED {
             let handler: extern "C" fn(c_int) = note;
             set(number, handler as *const () as usize)?;
@@ -105,6 +106,9 @@ mod tests {
     fn signals_arrive() {
         control::block_on(async {
             let mut signals = Signals::watch().unwrap();
+            // A second one in the process is no error.
+            drop(Signals::watch().unwrap());
+            let _second = Signals::watch().unwrap();
             for (number, kind) in
                 [(Number::HUP, Signal::Hangup), (Number::USR1, Signal::User1), (Number::TERM, Signal::Terminate)]
             {

@@ -65,7 +65,7 @@ impl AdminState for Operator {
 
     fn stats(&self, filter: &Filter) -> Snapshot {
         let mut process = self.process.borrow_mut();
-        process.refresh(0);
+        process.refresh();
         for cluster in &process.snapshot().clusters {
             let (stats, breaker) = (cluster.stats.control(), &cluster.breaker);
             let left = |resource| i64::from(breaker.limit(resource)) - i64::from(breaker.used(resource));

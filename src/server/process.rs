@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::run::{Options, RunError, Started};
 use super::snapshot::Builder;
-use super::worker::{Command, Pong};
+use super::worker::Command;
 use super::{ListenerSnapshot, Snapshot};
 use crate::access_log::Sinks;
 use crate::config::Config;
@@ -44,8 +44,8 @@ pub(super) struct Process {
     pub(super) admin: Option<Addr>,
     snapshot: Arc<Snapshot>,
     default_connections: u64,
-    /// Counters of the control thread live as long as the scopes.
-    _scopes: (Arc<Scope<ServerStats>>, Arc<Scope<AccessLogStats>>),
+    /// Those of the process itself, kept over reloads.
+    scopes: (Arc<Scope<ServerStats>>, Arc<Scope<AccessLogStats>>),
     listeners: Handle<ListenerManagerStats>,
     clusters: Handle<ClusterManagerStats>,
 }
@@ -77,7 +77,7 @@ impl Process {
             admin: None,
             snapshot: Arc::new(Snapshot::default()),
             default_connections: connections,
-            _scopes: (server, access_log),
+            scopes: (server, access_log),
             listeners,
             clusters,
             registry,
@@ -195,7 +195,7 @@ impl Process {
     }
 
     /// Asks every worker for a sign of life: how many were asked, and where the answers come.
-    pub(super) fn ping(&self) -> (usize, Receiver<Pong>) {
+    pub(super) fn ping(&self) -> (usize, Receiver<usize>) {
         let (answer, receiver) = control::channel(self.workers.max(1));
         for mailbox in &self.mailboxes {
             let _ = mailbox.send(Command::Ping { answer: answer.clone() });
@@ -203,13 +203,17 @@ impl Process {
         (self.mailboxes.len(), receiver)
     }
 
-    /// Brings the gauges up to date. `panics`: of all workers since they started.
-    pub(super) fn refresh(&mut self, panics: u64) {
+    /// Brings the gauges of the process up to date.
+    pub(super) fn refresh(&self) {
         let stats = &self.stats;
         stats.uptime.set(control::now().saturating_duration_since(self.started).as_secs() as i64);
         stats.total_connections.set(self.connections.open() as i64);
-        stats.panics.add(panics.saturating_sub(stats.panics.get()));
         stats.set_memory();
+    }
+
+    /// For the workers, which count in it too.
+    pub(super) fn server_scope(&self) -> Arc<Scope<ServerStats>> {
+        self.scopes.0.clone()
     }
 
     pub(super) fn started_view(&self) -> Started<'_> {

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::process::Process;
-use super::worker::{Command, Pong, worker_main};
+use super::worker::{Command, Shared, worker_main};
 use super::{drain, operator, watch};
 use crate::config::{Config, Workers};
 use crate::runtime::control::{self, Control, Receiver, Sender};
@@ -94,7 +94,6 @@ async fn main(
     let process = Rc::new(RefCell::new(process));
     operator::start(&control, &process, &events)?;
     control.spawn(watchdog(process.clone(), systemd::watchdog_interval()));
-    control.spawn(housekeeping(process.clone()));
 
     process.borrow_mut().set_live();
     started(&process.borrow().started_view());
@@ -116,9 +115,10 @@ fn start_workers(process: &mut Process, events: &Sender<Event>) -> Result<Vec<Jo
     let mut threads = Vec::with_capacity(count);
     for index in 0..count {
         let (sender, receiver) = mailbox::channel::<Command>().map_err(failed)?;
-        let (limit, events) = (process.connections.clone(), events.clone());
+        let shared = Shared { workers: count, connections: process.connections.clone(), stats: process.server_scope() };
+        let events = events.clone();
         let thread = spawn_worker(index, move |rt| async move {
-            if let Err(error) = worker_main(rt, count, receiver, limit).await {
+            if let Err(error) = worker_main(rt, receiver, shared).await {
                 log::error!("worker {index}: {error}");
             }
             // Full or closed: the control thread is ending already.
@@ -164,39 +164,28 @@ async fn forward_signals(mut signals: Signals, events: Sender<Event>) {
     }
 }
 
-/// Keeps the gauges of the process fresh, once a second.
-async fn housekeeping(process: Rc<RefCell<Process>>) {
-    let mut interval = control::interval(Duration::from_secs(1));
-    loop {
-        interval.tick().await;
-        let panics =
-            pings(&process, Duration::from_secs(1)).await.map_or(0, |pongs| pongs.iter().map(|pong| pong.panics).sum());
-        process.borrow_mut().refresh(panics);
-    }
-}
-
 /// Tells systemd that the proxy is alive, but only while every worker answers (systemd.service(5), `WatchdogSec`).
 async fn watchdog(process: Rc<RefCell<Process>>, period: Option<Duration>) {
     let (Some(period), Ok(notifier)) = (period, Notifier::from_env()) else { return };
     let mut interval = control::interval(period);
     loop {
         interval.tick().await;
-        match pings(&process, period).await {
-            Some(_) => notifier.watchdog(),
-            None => log::error!("a worker does not answer"),
+        if all_answer(&process, period).await {
+            notifier.watchdog();
+        } else {
+            log::error!("a worker does not answer");
         }
     }
 }
 
-/// An answer from every worker, or none if one does not come in time.
-async fn pings(process: &Rc<RefCell<Process>>, limit: Duration) -> Option<Vec<Pong>> {
+/// Whether every worker answers in time.
+async fn all_answer(process: &Rc<RefCell<Process>>, limit: Duration) -> bool {
     let (count, receiver) = process.borrow().ping();
     let answers = async {
-        let mut pongs = Vec::with_capacity(count);
-        while pongs.len() < count {
-            pongs.push(receiver.recv().await.ok()?);
+        for _ in 0..count {
+            receiver.recv().await.ok()?;
         }
-        Some(pongs)
+        Some(())
     };
-    control::timeout(limit, answers).await.flatten()
+    control::timeout(limit, answers).await.flatten().is_some()
 }

@@ -13,6 +13,7 @@ use crate::runtime::Rt;
 use crate::runtime::control::Sender;
 use crate::runtime::mailbox;
 use crate::runtime::net::Listener;
+use crate::stats::{Handle, Scope, ServerStats};
 use crate::stream::buffers::Buffers;
 
 /// How often idle upstream connections are looked over.
@@ -53,36 +54,36 @@ pub(super) enum Command {
     Drain {
         done: Sender<usize>,
     },
-    /// Say that you are alive, and how many tasks have panicked.
+    /// Say that you are alive.
     Ping {
-        answer: Sender<Pong>,
+        answer: Sender<usize>,
     },
     Stop,
 }
 
-/// A worker's answer to a ping.
-pub(super) struct Pong {
-    pub(super) panics: u64,
+/// What a worker is told once, at its start.
+pub(super) struct Shared {
+    /// How many there are.
+    pub(super) workers: usize,
+    /// Of the process.
+    pub(super) connections: Arc<ConnectionLimit>,
+    pub(super) stats: Arc<Scope<ServerStats>>,
 }
 
 /// A worker from its first command to its last.
-pub(super) async fn worker_main(
-    rt: Rt,
-    workers: usize,
-    receiver: mailbox::Receiver<Command>,
-    process_limit: Arc<ConnectionLimit>,
-) -> std::io::Result<()> {
+pub(super) async fn worker_main(rt: Rt, receiver: mailbox::Receiver<Command>, shared: Shared) -> std::io::Result<()> {
     let mut mailbox = receiver.into_worker(&rt)?;
     let worker = Rc::new(Worker {
         rt: rt.clone(),
         buffers: Rc::default(),
-        workers,
+        workers: shared.workers,
         connections: Cell::new(0),
         draining: Cell::new(false),
     });
     let state = Rc::new(State {
         worker,
-        process_limit,
+        process_limit: shared.connections,
+        stats: shared.stats.worker(rt.worker_index()),
         slots: RefCell::default(),
         retired: RefCell::default(),
         clusters: RefCell::default(),
@@ -93,9 +94,8 @@ pub(super) async fn worker_main(
             Command::Apply { snapshot, sockets } => state.apply(&snapshot, sockets),
             Command::Drain { done } => state.drain(done),
             Command::Ping { answer } => {
-                let pong = Pong { panics: rt.panics() };
                 // The control thread may have given up waiting.
-                let _ = answer.try_send(pong);
+                let _ = answer.try_send(rt.worker_index());
             }
             Command::Stop => break,
         }
@@ -106,6 +106,7 @@ pub(super) async fn worker_main(
 struct State {
     worker: Rc<Worker>,
     process_limit: Arc<ConnectionLimit>,
+    stats: Handle<ServerStats>,
     /// By key.
     slots: RefCell<BTreeMap<String, Rc<ListenerSlot>>>,
     /// Listeners that are gone from the configuration and still have connections.
@@ -156,7 +157,8 @@ impl State {
         ListenerView {
             worker: self.worker.clone(),
             http: listener.http.clone(),
-            limits: listener.limits.clone(),
+            // A copy for each worker: its references are counted where no other worker writes.
+            limits: Arc::new((*listener.limits).clone()),
             upstream_limits: Arc::new(nuncio_h1::Limits {
                 keep_trailers: listener.http.enable_trailers,
                 ..nuncio_h1::Limits::default()
@@ -188,8 +190,11 @@ impl State {
 
     fn drain(&self, done: Sender<usize>) {
         self.worker.draining.set(true);
-        let slots: Vec<Rc<ListenerSlot>> = self.slots.take().into_values().chain(self.retired.take()).collect();
-        slots.iter().for_each(|slot| slot.connections.drain());
+        let mut retired = self.retired.borrow_mut();
+        retired.extend(self.slots.take().into_values());
+        retired.iter().for_each(|slot| slot.connections.drain());
+        let slots = retired.clone();
+        drop(retired);
         let index = self.worker.rt.worker_index();
         self.worker.rt.spawn(async move {
             for slot in &slots {
@@ -201,7 +206,7 @@ impl State {
     }
 }
 
-/// Closes idle upstream connections in time, and forgets retired listeners.
+/// Closes idle upstream connections in time, forgets retired listeners, counts panics.
 async fn sweep(state: Rc<State>) {
     loop {
         state.worker.rt.sleep(SWEEP).await;
@@ -211,6 +216,8 @@ async fn sweep(state: Rc<State>) {
             let timed_out = view.pool.sweep(now, view.shared.config.idle_timeout);
             view.stats.upstream_cx_idle_timeout.add(timed_out as u64);
         }
+        let stats = &state.stats;
+        stats.panics.add(state.worker.rt.panics().saturating_sub(stats.panics.get()));
         state.retired.borrow_mut().retain(|slot| slot.connections.open() > 0);
     }
 }

@@ -1,13 +1,12 @@
 //! Sending the request to a host: which one, over which connection, and again when a kept connection turns out dead.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::ends::Outcome;
 use super::run::Stream;
-use crate::cluster::{ClusterView, Host, Permit, Resource};
+use crate::cluster::{ClusterView, HostView, Permit, Resource};
 use crate::error::{Error, Kind, Phase, Side};
 use crate::filter::{Chunk, Part};
 use crate::route::{Action, Route};
@@ -27,7 +26,7 @@ pub(super) enum Attempt {
 /// What all attempts of a stream share.
 pub(super) struct Sending {
     view: Rc<ClusterView>,
-    host: Arc<Host>,
+    host: Rc<HostView>,
     /// The request counts against its cluster until the stream ends.
     _permit: Permit,
     retried: bool,
@@ -55,7 +54,12 @@ impl Attempt {
 
     /// The upstream can take more of the request.
     pub(super) fn takes_more(&self, watermark: usize) -> bool {
-        matches!(self, Attempt::Open(_, exchange) if exchange.pending() < watermark)
+        matches!(self, Attempt::Open(_, exchange) if exchange.pending() < watermark && !exchange.is_broken())
+    }
+
+    /// The upstream will never take another byte.
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(self, Attempt::Open(_, exchange) if exchange.is_broken())
     }
 
     /// Bytes wait for the upstream's socket.
@@ -73,8 +77,8 @@ impl Stream {
             Action::Redirect(_) | Action::Respond(_) => return Err(Error::local(Kind::NoRoute)),
         };
         let view = self.listener.clusters[cluster.slot].clone();
-        self.info.cluster = Some(view.shared.name.clone());
-        let Some(permit) = Permit::try_new(&view.shared, Resource::Requests) else {
+        self.info.cluster = Some(view.name.clone());
+        let Some(permit) = Permit::try_new(&view, Resource::Requests) else {
             view.stats.upstream_rq_pending_overflow.inc();
             return Err(Error::local(Kind::Overflow));
         };

@@ -68,6 +68,8 @@ impl ReadBuffer {
 
     /// Reads more bytes; 0 is the end of the stream.
     pub fn poll_fill(&mut self, task: &mut Context<'_>, transport: &mut dyn Transport) -> Poll<io::Result<usize>> {
+        // Not before there are bytes: while nothing comes no memory is taken, and the chunks read before may leave it.
+        ready!(transport.poll_readable(task));
         self.make_room();
         let room = self.bytes.capacity() - self.bytes.len();
         let read = ready!(transport.poll_read(task, &mut self.bytes))?;

@@ -1,7 +1,5 @@
 //! What the proxy does to heads on their way: canonical path, forwarding fields, edits of the route, `server`, `via`.
 
-use std::sync::Arc;
-
 use nuncio_http::{HeaderId, HeaderList, Method, Scheme, Version};
 
 use super::ends::Downstream;
@@ -9,12 +7,13 @@ use super::run::Stream;
 use crate::config::ServerHeader;
 use crate::error::{Error, ResponseFlags};
 use crate::filter::LocalReply;
-use crate::route::{self, Canonical, PathOptions, Route};
+use crate::route::{self, Canonical, PathOptions};
 
 impl Stream {
     /// Makes the path canonical, settles who the client is, and names the request.
     pub(super) fn prepare_request(&mut self) -> Result<(), Box<LocalReply>> {
-        let http = self.listener.http.clone();
+        let listener = self.listener.clone();
+        let http = &listener.http;
         let Some(head) = &mut self.info.request else { return Ok(()) };
         if head.version == Version::Http10 && !http.accept_http_10 {
             // As Envoy; the codec owns `upgrade`, so the text alone says to what.
@@ -22,7 +21,7 @@ impl Stream {
             return Err(Box::new(reply.with_flag(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR)));
         }
         if head.method != Method::Connect {
-            let options = PathOptions::from(&*http);
+            let options = PathOptions::from(&**http);
             match route::canonicalise(head.target(), options) {
                 Canonical::Target(std::borrow::Cow::Borrowed(_)) => {}
                 Canonical::Target(std::borrow::Cow::Owned(target)) => head.set_target(&target),
@@ -37,9 +36,9 @@ impl Stream {
             }
         }
         let peer = self.info.connection.remote.inet().map(|peer| peer.ip());
-        let forwarded = route::apply_forwarded(head, peer, Scheme::Http, &http);
+        let forwarded = route::apply_forwarded(head, peer, Scheme::Http, http);
         self.info.client = forwarded.client;
-        route::apply_request_id(head, forwarded.trusted, &http);
+        route::apply_request_id(head, forwarded.trusted, http);
         if let Some(via) = &http.via {
             push_via(&mut head.headers, via);
         }
@@ -48,8 +47,8 @@ impl Stream {
 
     pub(super) fn find_route(&mut self) {
         let Some(head) = &self.info.request else { return };
-        self.route = self.listener.routes.find(head).cloned();
-        if let Some(route) = &self.route {
+        self.route = self.listener.routes.find(head).map(|route| route.index);
+        if let Some(route) = self.route.map(|route| self.listener.route(route)) {
             if !route.name.is_empty() {
                 self.info.route = Some(route.name.clone());
             }
@@ -60,8 +59,9 @@ impl Stream {
     }
 
     /// The route's rewrite and edits, once, before the first attempt.
-    pub(super) fn edit_request(&mut self, route: &Arc<Route>) -> Result<(), Error> {
+    pub(super) fn edit_request(&mut self, index: usize) -> Result<(), Error> {
         let listener = self.listener.clone();
+        let route = listener.route(index);
         let Some(mut head) = self.info.request.take() else { return Ok(()) };
         let rewritten = match &route.rewrite {
             Some(rewrite) => {
@@ -71,7 +71,7 @@ impl Stream {
             None => Ok(()),
         };
         self.info.request = Some(head);
-        let editor = &listener.extras(route).request;
+        let editor = &listener.extras(index).request;
         let rendered = editor.render(&self.info);
         if let Some(head) = &mut self.info.request {
             editor.apply(&mut head.headers, &rendered);
@@ -82,7 +82,7 @@ impl Stream {
     /// The route's edits of an upstream's response.
     pub(super) fn edit_response(&mut self) {
         let listener = self.listener.clone();
-        let Some(route) = &self.route else { return };
+        let Some(route) = self.route else { return };
         let editor = &listener.extras(route).response;
         let rendered = editor.render(&self.info);
         if let Some(head) = &mut self.info.response {
@@ -92,7 +92,8 @@ impl Stream {
 
     /// What every response gets last, after all filters.
     pub(super) fn finish_response_head(&mut self, down: &mut dyn Downstream) {
-        let http = self.listener.http.clone();
+        let listener = self.listener.clone();
+        let http = &listener.http;
         let request_id = http.always_set_request_id_in_response;
         let id = match &self.info.request {
             Some(request) if request_id => request.headers.get(HeaderId::XRequestId).map(<[u8]>::to_vec),

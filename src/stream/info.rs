@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 
 use nuncio_http::{HeaderList, RequestHead, ResponseHead};
 
-use crate::cluster::Host;
+use crate::cluster::HostView;
 use crate::error::ResponseFlags;
 use crate::runtime::Rt;
 use crate::runtime::net::Addr;
@@ -46,8 +46,8 @@ pub struct StreamInfo {
     /// Envoy's response code details; `via_upstream` for an upstream's own response.
     pub detail: &'static str,
     pub route: Option<Arc<str>>,
-    pub cluster: Option<Arc<str>>,
-    pub host: Option<Arc<Host>>,
+    pub cluster: Option<Rc<str>>,
+    pub host: Option<Rc<HostView>>,
     /// Local address of the upstream connection.
     pub upstream_local: Option<Addr>,
     /// Times the request was sent to an upstream.

@@ -81,7 +81,8 @@ impl Stream {
     }
 
     pub(super) fn redirect(&mut self, redirect: &Redirect, down: &mut dyn Downstream) -> Result<(), Error> {
-        let (Some(head), Some(route)) = (&self.info.request, &self.route) else {
+        let listener = self.listener.clone();
+        let (Some(head), Some(route)) = (&self.info.request, self.route.map(|route| listener.route(route))) else {
             return Err(Error::local(Kind::NoRoute));
         };
         let location =

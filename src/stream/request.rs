@@ -81,8 +81,8 @@ impl Stream {
             self.request.upgrade = None;
             return Ok(());
         };
-        let Some(route) = &self.route else { return Ok(()) };
-        if route.upgrades.contains(&config::Upgrade::Websocket) {
+        let Some(route) = self.route else { return Ok(()) };
+        if self.listener.route(route).upgrades.contains(&config::Upgrade::Websocket) {
             self.listener.stats.downstream_cx_upgrades_total.inc();
             return Ok(());
         }
@@ -91,10 +91,10 @@ impl Stream {
     }
 
     pub(super) fn new_chain(&mut self) {
-        let route = self.route.as_ref().and_then(|route| self.listener.extras(route).chain.clone());
-        let factories = route.unwrap_or_else(|| self.listener.filters.clone());
+        let own = self.route.and_then(|route| self.listener.extras(route).chain.as_ref());
+        let factories = own.unwrap_or(&self.listener.filters);
         if !factories.is_empty() {
-            self.chain = Chain::new(&factories, &Stream::cx(&self.rt, &mut self.info));
+            self.chain = Chain::new(factories, &Stream::cx(&self.rt, &mut self.info));
         }
     }
 
@@ -165,7 +165,7 @@ impl Stream {
         let now = self.rt.now();
         self.info.times.request_end = Some(now);
         if !self.request.tunnel {
-            let timeout = self.route.as_ref().and_then(|route| route.timeout);
+            let timeout = self.route.and_then(|route| self.listener.route(route).timeout);
             self.timeouts.on_request_end(timeout, now);
         }
     }
@@ -192,7 +192,8 @@ impl Stream {
 
     /// The end of the chain: the route's action.
     fn act(&mut self, down: &mut dyn Downstream) -> Result<(), Error> {
-        let Some(route) = self.route.clone() else {
+        let listener = self.listener.clone();
+        let Some(index) = self.route else {
             let connect = self.info.request.as_ref().is_some_and(|head| head.method == Method::Connect);
             if connect {
                 self.reply(super::reply::connect_refused(), down);
@@ -200,6 +201,7 @@ impl Stream {
             }
             return Err(Error::local(Kind::NoRoute));
         };
+        let route = listener.route(index);
         match &route.action {
             Action::Redirect(redirect) => {
                 self.listener.stats.rq_redirect.inc();
@@ -213,8 +215,8 @@ impl Stream {
             Action::Cluster(_) | Action::Clusters(_) => {
                 // Whatever the filters still bring of a message without a body is empty.
                 self.request.forwarded = self.request.bodyless;
-                self.edit_request(&route)?;
-                self.first_attempt(&route)
+                self.edit_request(index)?;
+                self.first_attempt(route)
             }
         }
     }

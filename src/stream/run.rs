@@ -22,7 +22,6 @@
 //! **Errors** all come to [`Stream::on_error`]: try again, answer locally, or cut off.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use nuncio_h1::Upgrade;
@@ -37,14 +36,14 @@ use super::timeouts::{Expired, Timeouts};
 use crate::error::{Error, Kind, Side};
 use crate::filter::{Chain, StreamCx, StreamEnd};
 use crate::listener::ListenerView;
-use crate::route::Route;
 use crate::runtime::{Hangup, Rt, Timer};
 
 pub struct Stream {
     pub(super) listener: Rc<ListenerView>,
     pub(super) rt: Rt,
     pub(super) info: StreamInfo,
-    pub(super) route: Option<Arc<Route>>,
+    /// Its place in the table of `listener`.
+    pub(super) route: Option<usize>,
     pub(super) chain: Chain,
     pub(super) request: RequestLane,
     pub(super) response: ResponseLane,
@@ -161,7 +160,8 @@ impl Stream {
     /// The response went out whole, and the request too where one is not over without the other.
     fn is_over(&self, down: &dyn Downstream) -> bool {
         let sent = self.response.is_done() && down.pending() == 0;
-        sent && (!self.request.is_tunnel() || self.request.is_forwarded() && !self.attempt.has_output())
+        let forwarded = self.request.is_forwarded() && !self.attempt.has_output() || self.attempt.is_broken();
+        sent && (forwarded || !self.request.is_tunnel())
     }
 
     fn flush_downstream(&mut self, task: &mut Context<'_>, down: &mut dyn Downstream) -> Result<(), Error> {
@@ -224,6 +224,10 @@ impl Stream {
         if gone || self.response.is_started() || self.response.is_local() {
             self.info.detail = error.detail();
             return Some(Outcome::Abort);
+        }
+        if error.status() == 408 {
+            // RFC 9110 section 15.5.9: what did not come in time is not waited for any longer.
+            down.close_after_response();
         }
         self.reply(super::reply::for_error(error), down);
         None

@@ -105,7 +105,7 @@ impl Acquire {
 
     /// A permit for a new connection; an idle one of another host gives up its own.
     fn permit(&self) -> Option<Permit> {
-        let permit = || Permit::try_new(&self.view.shared, Resource::Connections);
+        let permit = || Permit::try_new(&self.view, Resource::Connections);
         permit().or_else(|| if self.view.pool.evict_oldest() { permit() } else { None })
     }
 
@@ -116,7 +116,7 @@ impl Acquire {
 
     fn queue(&mut self, task: &Context<'_>) -> Poll<Result<Connection, Error>> {
         self.view.stats.upstream_cx_overflow.inc();
-        let Some(permit) = Permit::try_new(&self.view.shared, Resource::PendingRequests) else {
+        let Some(permit) = Permit::try_new(&self.view, Resource::PendingRequests) else {
             self.view.stats.upstream_rq_pending_overflow.inc();
             return Poll::Ready(Err(Error::local(Kind::Overflow)));
         };

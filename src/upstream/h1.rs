@@ -78,6 +78,11 @@ impl Exchange {
         self.output.len()
     }
 
+    /// The upstream takes no more, though it may have answered before.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     pub fn send_head(&mut self, head: &RequestHead, upgrade: Option<Upgrade>) -> Result<(), Error> {
         self.codec.send_head(head, upgrade, &mut self.output).map_err(local)
     }

@@ -1,0 +1,94 @@
+//! A final response before the request's body has ended (rows S-13 and S-14): the client gets it, and neither connection is
+//! used as if the body had been read.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::{Proxy, Upstream};
+
+const TOO_LARGE: &str = "HTTP/1.1 413 Payload Too Large\r\ncontent-length: 3\r\n\r\nno\n";
+
+#[test]
+fn a_short_rest_is_drained_and_the_client_may_go_on() {
+    let upstream = Upstream::start();
+    let proxy = Proxy::to(&upstream);
+    let mut client = proxy.client();
+    client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n01234");
+    let mut server = upstream.accept();
+    server.head();
+    server.expect("01234");
+    server.send(TOO_LARGE);
+    assert_eq!(client.message().status(), 413);
+    // The upstream connection owes five bytes: it is closed, not pooled.
+    server.expect_gone();
+    client.send("56789GET /next HTTP/1.1\r\nhost: a\r\n\r\n");
+    let mut server = upstream.accept();
+    assert_eq!(server.head().start, "GET /next HTTP/1.1");
+    server.send("HTTP/1.1 204 No Content\r\n\r\n");
+    assert_eq!(client.head().status(), 204);
+}
+
+#[test]
+fn a_long_rest_closes_the_connection() {
+    let upstream = Upstream::start();
+    let proxy = Proxy::to(&upstream);
+    let mut client = proxy.client();
+    client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n0");
+    let mut server = upstream.accept();
+    server.head();
+    server.expect("0");
+    server.send(TOO_LARGE);
+    assert_eq!(client.message().text(), "no\n");
+    server.expect_gone();
+    // More than is worth reading: the response stays readable, and the connection ends.
+    let mut body = vec![b'1'; 999_999];
+    body.extend(b"GET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n");
+    let _ = client.try_send(body);
+    client.expect_gone();
+    upstream.expect_nobody(Duration::from_millis(50));
+}
+
+#[test]
+fn local_replies_do_not_wait_for_the_body() {
+    let upstream = Upstream::start();
+    let proxy =
+        Proxy::between(&upstream, json!({ "routes": [{ "respond": { "status": 403, "body": "no" } }] }), json!({}));
+    // Small: read and forgotten.
+    let mut client = proxy.client();
+    client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n");
+    let response = client.message();
+    assert_eq!((response.status(), response.head.get("connection")), (403, None));
+    client.send("01234GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    assert_eq!(client.message().status(), 403);
+    // Large, or of unknown length: said and closed.
+    for framing in ["content-length: 100000", "transfer-encoding: chunked"] {
+        let mut client = proxy.client();
+        client.send(format!("POST / HTTP/1.1\r\nhost: a\r\n{framing}\r\n\r\n"));
+        let response = client.message();
+        assert_eq!((response.status(), response.head.get("connection")), (403, Some("close")));
+        client.expect_closed();
+    }
+    assert_eq!(proxy.stat("cluster.app.upstream_cx_total"), 0);
+}
+
+/// The upstream answers, closes, and refuses what still comes, while the client sends without reading.
+#[test]
+fn an_upstream_that_has_closed_is_not_sent_to_for_ever() {
+    let upstream = Upstream::start();
+    let routes = json!([{ "match": { "path": "/alive" }, "respond": { "status": 204 } }, { "cluster": "app" }]);
+    let proxy = Proxy::between(&upstream, json!({ "routes": routes }), json!({}));
+    let mut client = proxy.client();
+    client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000000\r\n\r\n");
+    let mut server = upstream.accept();
+    server.head();
+    // More than fits into the buffers on the way to a client that does not read.
+    server.send("HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n");
+    let sent = server.send_until_stuck(100_000_000, Duration::from_millis(300));
+    assert!(sent < 100_000_000);
+    drop(server);
+    client.send_until_stuck(20_000_000, Duration::from_millis(300));
+    // The worker is not busy with it.
+    assert_eq!(proxy.get("/alive").status(), 204);
+    client.reset();
+}

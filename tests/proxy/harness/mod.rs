@@ -1,0 +1,21 @@
+//! What every test uses: the proxy in this process, and raw ends of connections to it. A test is one script, read from
+//! top to bottom: it plays the client and the upstream in turn, and each step has a deadline.
+
+mod clock;
+mod head;
+mod proxy;
+mod server;
+mod upstream;
+mod wire;
+
+pub(crate) use clock::{Clock, eventually};
+pub(crate) use head::Head;
+pub(crate) use proxy::Proxy;
+pub(crate) use server::Server;
+pub(crate) use upstream::{Upstream, blackhole, closed_port};
+pub(crate) use wire::{End, Message, Wire};
+
+use std::time::Duration;
+
+/// No step takes longer, on however busy a machine.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

@@ -1,0 +1,28 @@
+//! Whole-proxy tests: real sockets on loopback, a client and an upstream played byte by byte. One behaviour a file.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod harness;
+
+mod access_log;
+mod back_pressure;
+mod balance;
+mod bodyless;
+mod cancel;
+mod circuit_breaker;
+mod connect;
+mod connect_failure;
+mod drain;
+mod duplex;
+mod early_response;
+mod expect;
+mod filters;
+mod hop_by_hop;
+mod keep_alive;
+mod refused;
+mod routes;
+mod sockets;
+mod stale_pool;
+mod timeouts;
+mod truncation;
+mod upgrade;
