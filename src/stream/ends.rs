@@ -24,7 +24,7 @@ pub trait Downstream {
     fn pending(&self) -> usize;
     /// Writes what is queued; errors when the client is gone.
     fn poll_flush(&mut self, task: &mut Context<'_>) -> Poll<Result<(), Error>>;
-    /// The client went, or closed its sending side, while nothing is read from it.
+    /// The client went, or closed its sending side, while nothing is read from it. In a tunnel: it went.
     fn poll_hangup(&mut self, task: &mut Context<'_>) -> Poll<Hangup>;
     /// The stream is a tunnel now.
     fn is_tunnel(&self) -> bool;

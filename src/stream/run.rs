@@ -184,7 +184,8 @@ impl Stream {
     }
 
     fn poll_hangup(&mut self, task: &mut Context<'_>, down: &mut dyn Downstream) -> Result<(), Error> {
-        if self.request.is_tunnel() {
+        if self.request.is_tunnel() && !self.request.is_received() {
+            // Reading finds it, behind the bytes that still belong to the upstream.
             return Ok(());
         }
         match down.poll_hangup(task) {

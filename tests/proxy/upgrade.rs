@@ -151,6 +151,12 @@ fn an_end_that_dies_takes_the_tunnel_with_it() {
     let (mut client, server) = tunnel(&upstream, &proxy);
     server.reset();
     client.expect_gone();
+    // Also when the one that dies had said before that it sends no more.
+    let (mut client, mut server) = tunnel(&upstream, &proxy);
+    client.finish();
+    server.expect_closed();
+    client.reset();
+    proxy.await_stat("cluster.app.upstream_cx_active", 0);
 }
 
 /// The upstream closes both ways with one `close`; the client does not notice and goes on sending.

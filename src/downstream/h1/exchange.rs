@@ -192,6 +192,10 @@ impl Downstream for Exchange<'_> {
     }
 
     fn poll_hangup(&mut self, task: &mut Context<'_>) -> Poll<Hangup> {
+        if self.codec.is_tunnel() {
+            // The end of one way is no end of the tunnel.
+            return self.transport.poll_reset(task).map(|()| Hangup::Reset);
+        }
         self.transport.poll_hangup(task)
     }
 
