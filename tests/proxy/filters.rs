@@ -109,9 +109,9 @@ fn cors_answers_preflights_and_marks_responses() {
     let filter = json!({ "type": "cors", "allow_origin": ["https://a.example"], "allow_methods": ["GET", "PUT"], "max_age": "10m" });
     let proxy = filtered(&upstream, filter);
     let mut client = proxy.client();
-    client.send(concat!(
-        "OPTIONS /x HTTP/1.1\r\nhost: a\r\norigin: https://a.example\r\naccess-control-request-method: PUT\r\n\r\n"
-    ));
+    client.send(
+        "OPTIONS /x HTTP/1.1\r\nhost: a\r\norigin: https://a.example\r\naccess-control-request-method: PUT\r\n\r\n",
+    );
     let response = client.message();
     assert!(matches!(response.status(), 200 | 204));
     assert_eq!(response.head.get("access-control-allow-origin"), Some("https://a.example"));

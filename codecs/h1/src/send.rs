@@ -116,6 +116,11 @@ impl BodyWriter {
         BodyWriter { accountant: BodyAccountant::new(BodyLength::Unknown), coding: Coding::Chunked }
     }
 
+    /// Only the end of the connection ends it.
+    pub(crate) fn is_until_close(&self) -> bool {
+        self.coding == Coding::Plain && self.accountant.remaining().is_none()
+    }
+
     /// Writes `chunk`; says whether the body is complete.
     pub(crate) fn data(&mut self, chunk: Bytes, end: bool, out: &mut Output) -> Result<bool, EncodeError> {
         let mut accountant = self.accountant;

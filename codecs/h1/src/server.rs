@@ -295,6 +295,11 @@ impl Server {
         self.close
     }
 
+    /// A plain close now would look like the end of what is being sent: a body without a length, or a tunnel.
+    pub fn close_is_end(&self) -> bool {
+        matches!(&self.send, Send::Body(body) if body.is_until_close()) || matches!(self.send, Send::Tunnel)
+    }
+
     pub fn is_tunnel(&self) -> bool {
         matches!(self.recv, Receive::Tunnel) || matches!(self.send, Send::Tunnel)
     }

@@ -13,7 +13,7 @@ pub(crate) use head::Head;
 pub(crate) use proxy::Proxy;
 pub(crate) use server::Server;
 pub(crate) use upstream::{Upstream, blackhole, closed_port};
-pub(crate) use wire::{End, Message, Wire};
+pub(crate) use wire::{End, Wire};
 
 use std::time::Duration;
 
