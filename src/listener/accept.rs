@@ -34,6 +34,7 @@ pub async fn accept_loop(mut listener: WorkerListener, slot: Rc<ListenerSlot>) {
             None => return,
             Some(Ok(stream)) => admit(stream, &slot),
             Some(Err(error)) => {
+                slot.view().listener_stats.accept_error.inc();
                 log::warn!("listener {}: accept: {error}", slot.name);
                 let pause = if is_fd_exhausted(&error) { PAUSE } else { PAUSE / 10 };
                 slot.worker.rt.sleep(pause).await;
@@ -52,7 +53,7 @@ fn admit(stream: Stream, slot: &Rc<ListenerSlot>) {
     let admission = match slot.connections.admit() {
         Ok(admission) => admission,
         Err(0) => return view.listener_stats.downstream_cx_overflow.inc(),
-        Err(_) => return view.listener_stats.downstream_cx_overload_reject.inc(),
+        Err(_) => return view.listener_stats.downstream_global_cx_overflow.inc(),
     };
     let worker = &slot.worker;
     let info = Rc::new(ConnectionInfo {

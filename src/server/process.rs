@@ -101,6 +101,7 @@ impl Process {
         let built = builder.build(config).map_err(|error| RunError(error.to_string()));
         let prepared = built.and_then(|snapshot| self.bind(&snapshot).map(|sockets| (snapshot, sockets)));
         if prepared.is_err() {
+            self.listeners.listener_create_failure.inc();
             self.forget_unused();
         }
         prepared
@@ -147,6 +148,10 @@ impl Process {
         let has: BTreeSet<&String> = next.listeners.iter().map(|listener| &listener.key).collect();
         self.listeners.listener_added.add(has.difference(&had).count() as u64);
         self.listeners.listener_create_success.add(has.difference(&had).count() as u64);
+        let kept = |config: &&crate::config::Listener| {
+            self.snapshot.config.listeners.iter().any(|had| had.address == config.address && had != *config)
+        };
+        self.listeners.listener_modified.add(next.config.listeners.iter().filter(kept).count() as u64);
         self.listeners.listener_removed.add(had.difference(&has).count() as u64);
         self.listeners.total_listeners_active.set(has.len() as i64);
         self.listeners.workers_started.set(1);
@@ -156,7 +161,10 @@ impl Process {
         for cluster in &next.clusters {
             match known(&cluster.name) {
                 None => added += 1,
-                Some(before) if !Arc::ptr_eq(before, cluster) => modified += 1,
+                Some(before) if !Arc::ptr_eq(before, cluster) => {
+                    modified += 1;
+                    cluster.stats.control().membership_change.inc();
+                }
                 Some(_) => {}
             }
         }

@@ -17,7 +17,6 @@ scope! {
         memory_allocated: Gauge,
         /// Bytes of the resident set.
         memory_physical_size: Gauge,
-        version: Gauge,
         /// Connections ended because their task panicked.
         panics: Counter,
         config_reload_success: Counter,
@@ -35,11 +34,9 @@ scope! {
         listener_added: Counter,
         listener_modified: Counter,
         listener_removed: Counter,
-        listener_stopped: Counter,
         listener_create_success: Counter,
         listener_create_failure: Counter,
         total_listeners_active: Gauge,
-        total_listeners_draining: Gauge,
         workers_started: Gauge,
     }
 }
@@ -50,7 +47,6 @@ scope! {
         cluster_added: Counter,
         cluster_modified: Counter,
         cluster_removed: Counter,
-        cluster_updated: Counter,
         active_clusters: Gauge,
     }
 }

@@ -51,7 +51,7 @@ mod tests {
         let text = registry.snapshot(&Filter::default()).to_text();
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines.contains(&"http.web.downstream_rq_2xx: 1"));
-        assert!(lines.contains(&"http.web.http1.dropped_headers_with_underscores: 0"));
+        assert!(lines.contains(&"http.web.http1.requests_rejected_with_underscores_in_headers: 0"));
         assert_eq!(
             &lines[lines.len() - 2..],
             [

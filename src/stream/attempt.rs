@@ -87,6 +87,7 @@ impl Stream {
             return Err(Error::local(Kind::NoHealthyHost));
         };
         view.stats.upstream_rq_active.inc();
+        self.listener.stats.rq_total.inc();
         let sending = Sending {
             host: view.host(host).clone(),
             _permit: permit,

@@ -41,4 +41,6 @@ pub enum Outcome {
     Complete,
     /// It did not: the client must see that it is cut short.
     Abort,
+    /// There is no client any more.
+    Gone,
 }

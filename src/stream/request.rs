@@ -83,7 +83,6 @@ impl Stream {
         };
         let Some(route) = self.route else { return Ok(()) };
         if self.listener.route(route).upgrades.contains(&config::Upgrade::Websocket) {
-            self.listener.stats.downstream_cx_upgrades_total.inc();
             return Ok(());
         }
         self.listener.stats.downstream_rq_ws_on_non_ws_route.inc();

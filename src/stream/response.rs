@@ -191,6 +191,8 @@ impl Stream {
         self.response.started = true;
         if down.is_tunnel() {
             self.request.open_tunnel();
+            self.listener.stats.downstream_cx_upgrades_total.inc();
+            self.listener.stats.downstream_cx_upgrades_active.inc();
             self.timeouts.on_tunnel();
             return Ok(());
         }

@@ -214,6 +214,12 @@ impl Stream {
 
     /// Tries again, answers, or gives the stream up; only the last has an outcome.
     pub(super) fn on_error(&mut self, error: Error, down: &mut dyn Downstream) -> Option<Outcome> {
+        if error.side == Side::Upstream
+            && error.kind == Kind::Closed
+            && let Some(view) = self.attempt_view()
+        {
+            view.stats.upstream_rq_rx_reset.inc();
+        }
         if self.retry(error) {
             self.moved = true;
             return None;
@@ -224,6 +230,14 @@ impl Stream {
         // What goes wrong with a local reply is not answered with another one: that could go on for ever.
         if gone || self.response.is_started() || self.response.is_local() {
             self.info.detail = error.detail();
+            let stats = &self.listener.stats;
+            if self.response.is_started() {
+                stats.rq_reset_after_downstream_response_started.inc();
+            }
+            if gone {
+                return Some(Outcome::Gone);
+            }
+            stats.downstream_rq_tx_reset.inc();
             return Some(Outcome::Abort);
         }
         if error.status() == 408 {
@@ -250,6 +264,12 @@ impl Stream {
         }
         let stats = &self.listener.stats;
         stats.downstream_rq_active.dec();
+        if self.request.is_tunnel() {
+            stats.downstream_cx_upgrades_active.dec();
+        }
+        if self.response.is_done() && !self.request.is_received() {
+            stats.downstream_rq_response_before_rq_complete.inc();
+        }
         stats.downstream_rq_time.record(now.saturating_duration_since(self.info.start));
         stats.downstream_rq_completed.inc();
         stats.response(self.info.status);

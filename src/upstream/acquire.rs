@@ -147,6 +147,7 @@ impl Acquire {
 
     fn failed(&self, kind: Kind) -> Error {
         self.view.stats.upstream_cx_connect_fail.inc();
+        self.view.stats.upstream_rq_pending_failure_eject.inc();
         self.view.host(self.host).stats.cx_connect_fail.inc();
         self.view.pool.wake_next();
         Error::upstream(kind, Phase::Connect)

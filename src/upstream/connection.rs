@@ -13,6 +13,10 @@ pub struct Connection {
     pub host: usize,
     /// Requests sent on it, the current one included.
     pub requests: u64,
+    /// The host closed it.
+    pub closed_by_host: bool,
+    /// A request is on its way.
+    pub in_request: bool,
     opened: Instant,
     idle_since: Instant,
     view: Rc<ClusterView>,
@@ -33,7 +37,17 @@ impl Connection {
         stats.upstream_cx_active.inc();
         view.host(host).stats.cx_total.inc();
         view.host(host).stats.cx_active.inc();
-        Connection { transport, host, requests: 0, opened: now, idle_since: now, view: view.clone(), _permit: permit }
+        Connection {
+            transport,
+            host,
+            requests: 0,
+            closed_by_host: false,
+            in_request: false,
+            opened: now,
+            idle_since: now,
+            view: view.clone(),
+            _permit: permit,
+        }
     }
 
     pub fn view(&self) -> &Rc<ClusterView> {
@@ -67,6 +81,7 @@ impl Connection {
             return;
         }
         self.idle_since = now;
+        self.in_request = false;
         view.pool.put(self, view.shared.config.max_idle_connections);
     }
 
@@ -75,6 +90,15 @@ impl Connection {
         let stats = &self.view.stats;
         stats.upstream_cx_active.dec();
         stats.upstream_cx_destroy.inc();
+        let (ended, in_request) = match self.closed_by_host {
+            true => (&stats.upstream_cx_destroy_remote, &stats.upstream_cx_destroy_remote_with_active_rq),
+            false => (&stats.upstream_cx_destroy_local, &stats.upstream_cx_destroy_local_with_active_rq),
+        };
+        ended.inc();
+        if self.in_request {
+            stats.upstream_cx_destroy_with_active_rq.inc();
+            in_request.inc();
+        }
         self.view.host(self.host).stats.cx_active.dec();
         stats.upstream_cx_length_ms.record(self.idle_since.saturating_duration_since(self.opened));
     }

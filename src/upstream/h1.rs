@@ -4,7 +4,6 @@
 //! dropping the exchange closes it. Bytes are sent when [`Exchange::poll_flush`] is called and not before, so
 //! that a head and its first chunk leave in one write.
 
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -48,6 +47,7 @@ pub enum FromUpstream {
 impl Exchange {
     pub fn new(mut connection: Connection, limits: &Arc<Limits>, buffers: &Rc<Buffers>) -> Exchange {
         connection.requests += 1;
+        connection.in_request = true;
         Exchange {
             connection,
             codec: Client::new(limits.clone()),
@@ -146,19 +146,23 @@ impl Exchange {
 
     fn poll_fill(&mut self, task: &mut Context<'_>) -> Poll<Result<Recv<ResponseHead>, Error>> {
         Poll::Ready(match ready!(self.buffer.poll_fill(task, &mut *self.connection.transport)) {
-            Ok(0) => self.codec.recv_eof(&self.buffer.bytes).map_err(|_| Error::upstream(Kind::Closed, self.phase())),
+            Ok(0) => {
+                self.connection.closed_by_host = true;
+                self.codec.recv_eof(&self.buffer.bytes).map_err(|_| self.lost())
+            }
             Ok(read) => {
                 self.received += read as u64;
                 Ok(Recv::NeedMore)
             }
-            Err(error) => Err(self.lost(&error)),
+            Err(_) => Err(self.lost()),
         })
     }
 
     /// The exchange is over: the connection is kept if it is clean to the last byte, and closed if not.
-    pub fn finish(self, now: Instant) {
+    pub fn finish(mut self, now: Instant) {
         let clean = self.output.is_empty() && !self.broken && self.codec.can_pool(self.buffer.bytes.is_empty());
         self.count();
+        self.connection.in_request = false;
         if clean {
             self.connection.keep(now);
         }
@@ -184,7 +188,8 @@ impl Exchange {
         if self.codec.response_started() { Phase::Response } else { Phase::Request }
     }
 
-    fn lost(&self, _error: &io::Error) -> Error {
+    fn lost(&mut self) -> Error {
+        self.connection.closed_by_host = true;
         Error::upstream(Kind::Closed, self.phase())
     }
 

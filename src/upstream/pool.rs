@@ -40,11 +40,12 @@ impl Pool {
             return None;
         }
         loop {
-            let connection = self.idle[host].borrow_mut().pop()?;
+            let mut connection = self.idle[host].borrow_mut().pop()?;
             self.idle_count.set(self.idle_count.get() - 1);
             if !connection.transport.has_pending_read() {
                 return Some(connection);
             }
+            connection.closed_by_host = true;
         }
     }
 

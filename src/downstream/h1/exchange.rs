@@ -78,14 +78,14 @@ impl Exchange<'_> {
         timer: &Timer,
     ) -> Next {
         if error.kind == Kind::Closed {
-            view.stats.downstream_cx_destroy_remote_active_rq.inc();
-            return Next::Abort;
+            return Next::Gone;
         }
         self.codec.close_after_response();
         let mut stream = Stream::refused(view.clone(), info.clone(), error);
         match stream.run(self, timer).await {
             Outcome::Complete => Next::Linger,
             Outcome::Abort => Next::Abort,
+            Outcome::Gone => Next::Gone,
         }
     }
 
@@ -214,6 +214,9 @@ impl Downstream for Exchange<'_> {
 
 fn protocol(view: &ListenerView, error: nuncio_h1::Error) -> Error {
     view.stats.downstream_cx_protocol_error.inc();
+    if error == nuncio_h1::Error::Underscore {
+        view.stats.http1_requests_rejected_with_underscores_in_headers.inc();
+    }
     Error::bad_request(error.status(), error.detail())
 }
 

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use nuncio_h1::Server;
 use nuncio_http::Output;
 
+use crate::error::Side;
 use crate::listener::{Admission, ListenerSlot};
 use crate::runtime::{Timer, Transport};
 use crate::stream::buffers::ReadBuffer;
@@ -40,6 +41,9 @@ pub struct Connection {
     timer: Timer,
     opened: Instant,
     requests: u64,
+    /// Who ended it, and whether a request was on its way: for the stats.
+    ended_by: Side,
+    in_request: bool,
     /// Counts the connection in its listener, and wakes it for a drain.
     admission: Admission,
 }
@@ -54,6 +58,8 @@ enum Next {
     Linger,
     /// The client must not take what it got for the whole.
     Abort,
+    /// The client went in the middle of a request.
+    Gone,
 }
 
 impl Connection {
@@ -71,17 +77,35 @@ impl Connection {
         view.stats.downstream_cx_http1_total.inc();
         view.stats.downstream_cx_http1_active.inc();
         let rt = &slot.worker.rt;
-        Connection { transport, info, timer: rt.timer(), opened: rt.now(), requests: 0, admission, slot }
+        Connection {
+            transport,
+            info,
+            timer: rt.timer(),
+            opened: rt.now(),
+            requests: 0,
+            ended_by: Side::Local,
+            in_request: false,
+            admission,
+            slot,
+        }
     }
 
     /// Serves requests until one side has had enough.
     pub async fn serve(mut self) {
+        self.ended_by = Side::Downstream;
         while self.idle().await {
             match Box::pin(self.busy()).await {
                 Next::Idle => {}
                 Next::Close => return,
-                Next::Linger => return self.linger().await,
-                Next::Abort => return self.transport.abort(),
+                Next::Linger => {
+                    self.ended_by = Side::Local;
+                    return self.linger().await;
+                }
+                Next::Abort => {
+                    (self.ended_by, self.in_request) = (Side::Local, true);
+                    return self.transport.abort();
+                }
+                Next::Gone => return self.in_request = true,
             }
         }
     }
@@ -203,7 +227,17 @@ impl Drop for Connection {
         view.listener_stats.downstream_cx_length_ms.record(lived);
         view.stats.downstream_cx_active.dec();
         view.stats.downstream_cx_http1_active.dec();
-        view.stats.downstream_cx_destroy.inc();
+        let stats = &view.stats;
+        stats.downstream_cx_destroy.inc();
+        let (ended, in_request) = match self.ended_by {
+            Side::Downstream => (&stats.downstream_cx_destroy_remote, &stats.downstream_cx_destroy_remote_active_rq),
+            _ => (&stats.downstream_cx_destroy_local, &stats.downstream_cx_destroy_local_active_rq),
+        };
+        ended.inc();
+        if self.in_request {
+            stats.downstream_cx_destroy_active_rq.inc();
+            in_request.inc();
+        }
         view.stats.downstream_cx_length_ms.record(lived);
     }
 }
