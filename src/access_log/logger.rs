@@ -39,7 +39,7 @@ pub struct Logger {
 #[derive(Debug)]
 pub enum OpenError {
     Format(FormatError),
-    File(io::Error),
+    File(LogPath, io::Error),
 }
 
 impl Sinks {
@@ -51,7 +51,7 @@ impl Sinks {
     /// The log that the configuration describes; its file is opened unless it is open.
     pub fn open(&mut self, config: &AccessLog) -> Result<Log, OpenError> {
         let line = Line::new(&config.format).map_err(OpenError::Format)?;
-        let sink = self.sink(&config.path).map_err(OpenError::File)?;
+        let sink = self.sink(&config.path).map_err(|error| OpenError::File(config.path.clone(), error))?;
         Ok(Log { line: Arc::new(line), sink, stats: Arc::clone(&self.stats) })
     }
 
@@ -112,7 +112,8 @@ impl std::fmt::Display for OpenError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             OpenError::Format(error) => error.fmt(f),
-            OpenError::File(error) => error.fmt(f),
+            OpenError::File(LogPath::File(path), error) => write!(f, "{}: {error}", path.display()),
+            OpenError::File(_, error) => error.fmt(f),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::WRONG;
+use super::{WRONG, say};
 use crate::config;
 
 pub(super) fn check(path: &Path, print: bool) -> ExitCode {
@@ -12,12 +12,7 @@ pub(super) fn check(path: &Path, print: bool) -> ExitCode {
             for warning in &warnings {
                 eprintln!("{warning}");
             }
-            if print {
-                print!("{}", config.to_json());
-            } else {
-                println!("{}: ok", path.display());
-            }
-            ExitCode::SUCCESS
+            say(&if print { config.to_json() } else { format!("{}: ok\n", path.display()) })
         }
         Err(problems) => {
             eprintln!("{problems}");

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::WRONG;
 use super::args::COMMANDS;
+use super::{WRONG, say};
 
 const OVERVIEW: &str = "\
 nuncio - a small proxy with Envoy's reach
@@ -53,11 +53,9 @@ pub(super) fn print(topic: Option<String>) -> ExitCode {
             return ExitCode::from(WRONG);
         }
     };
-    print!("{text}");
-    ExitCode::SUCCESS
+    say(text)
 }
 
 pub(super) fn version() -> ExitCode {
-    println!("nuncio {}", env!("CARGO_PKG_VERSION"));
-    ExitCode::SUCCESS
+    say(&format!("nuncio {}\n", env!("CARGO_PKG_VERSION")))
 }

@@ -7,6 +7,7 @@ mod demo;
 mod help;
 mod run;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use args::{Args, Command};
@@ -30,5 +31,13 @@ pub fn main() -> ExitCode {
         Command::Check { path, print } => check::check(&path, print),
         Command::Run { path } => run::run(&path, args.workers, args.log_level),
         Command::Demo => demo::demo(args.workers, args.log_level),
+    }
+}
+
+/// Prints to standard output. A reader that has seen enough (`| head`) is no failure.
+fn say(text: &str) -> ExitCode {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::from(FAILED),
+        _ => ExitCode::SUCCESS,
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::balance::Balancer;
-use super::{Cluster, Host};
+use super::{Cluster, Host, Resource};
 use crate::runtime::Rt;
 use crate::stats::{ClusterStats, Handle};
 use crate::upstream::pool::Pool;
@@ -36,6 +36,7 @@ pub struct ClusterView {
     hosts: Box<[Rc<HostView>]>,
     pub stats: Handle<ClusterStats>,
     pub pool: Pool,
+    pub rt: Rt,
     balancer: RefCell<Balancer>,
     rng: RefCell<fastrand::Rng>,
     /// Removed from the configuration: connections are closed when their request ends.
@@ -53,6 +54,7 @@ impl ClusterView {
             pool: Pool::new(shared.hosts.len()),
             balancer: RefCell::new(Balancer::new(shared.config.load_balancing, &weights, &mut rng)),
             rng: RefCell::new(rng),
+            rt: rt.clone(),
             retired: Cell::new(false),
             shared,
         })
@@ -66,6 +68,21 @@ impl ClusterView {
 
     pub fn host(&self, index: usize) -> &Rc<HostView> {
         &self.hosts[index]
+    }
+
+    /// Requests of other workers wait for a permit: an idle connection of ours holds one for nothing.
+    pub fn is_wanted_elsewhere(&self) -> bool {
+        self.shared.breaker.used(Resource::PendingRequests) as usize > self.pool.waiting()
+    }
+
+    /// Closes idle connections in time, one that another worker waits for, and lets those who wait look again: permits
+    /// are shared, and nobody tells us when one comes free elsewhere.
+    pub fn sweep(&self) {
+        if self.is_wanted_elsewhere() {
+            self.pool.evict_oldest();
+        }
+        let timed_out = self.pool.sweep(self.rt.now(), self.shared.config.idle_timeout);
+        self.stats.upstream_cx_idle_timeout.add(timed_out as u64);
     }
 
     /// The cluster is gone from the configuration: nothing is kept idle from now on.

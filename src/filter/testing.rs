@@ -63,7 +63,7 @@ impl Driven {
             local: "192.0.2.1:80".parse().unwrap(),
             listener: Arc::from("web"),
         };
-        let mut info = StreamInfo::new(Rc::new(connection), head, rt);
+        let mut info = StreamInfo::new(Rc::new(connection), head, rt.now(), rt);
         let chain = Chain::new(factories, &StreamCx { rt, info: &mut info });
         Driven { rt: rt.clone(), info, chain }
     }

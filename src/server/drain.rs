@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use super::operator::Order;
 use super::process::Process;
 use super::run::Event;
 use crate::runtime::control::{self, Receiver};
@@ -28,6 +29,7 @@ pub(super) async fn drain(process: &Rc<RefCell<Process>>, inbox: &Receiver<Event
                 Ok(Event::Signal(Signal::Terminate | Signal::Interrupt)) => {
                     return "told to end at once";
                 }
+                Ok(Event::Signal(Signal::User1) | Event::Operator(Order::ReopenLogs)) => process.borrow().logs.reopen(),
                 Ok(Event::WorkerEnded) | Err(_) => return "a worker ended",
                 Ok(_) => {}
             }

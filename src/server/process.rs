@@ -186,6 +186,7 @@ impl Process {
         self.state = State::Live;
         self.stats.live.set(1);
         self.stats.config_last_reload_success.set(1);
+        self.stats.config_last_reload_time.set(unix_seconds());
     }
 
     /// Tells the workers to finish what is in flight. Each says when it has.
@@ -194,6 +195,7 @@ impl Process {
         self.stats.live.set(0);
         self.stats.state.set(1);
         self.bound.clear();
+        self.listeners.total_listeners_active.set(0);
         let (done, receiver) = control::channel(self.workers.max(1));
         for mailbox in &self.mailboxes {
             // A worker that has ended is an event of its own.
@@ -240,4 +242,10 @@ impl Process {
 
 fn listen_options(listener: &ListenerSnapshot) -> ListenOptions {
     ListenOptions { backlog: listener.backlog, ..ListenOptions::default() }
+}
+
+/// Seconds since 1970.
+pub(super) fn unix_seconds() -> i64 {
+    let now = control::system_time().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::process::{Process, State};
+use super::process::{Process, State, unix_seconds};
 use crate::config;
 use crate::runtime::control;
 
@@ -27,17 +27,23 @@ pub(super) async fn reload(process: &Rc<RefCell<Process>>) {
             if config.admin != process.snapshot().config.admin || config.workers != process.snapshot().config.workers {
                 log::warn!("reload: changes of \"admin\" and \"workers\" take effect with a restart");
             }
+            let backlogs = |config: &config::Config| -> Vec<(crate::runtime::net::Addr, u32)> {
+                config.listeners.iter().map(|it| (it.address.clone(), it.tcp_backlog_size)).collect()
+            };
+            let had = backlogs(&process.snapshot().config);
+            if backlogs(&config).iter().any(|(address, size)| had.iter().any(|(a, s)| a == address && s != size)) {
+                log::warn!("reload: a change of \"tcp_backlog_size\" takes effect with a restart");
+            }
             process.prepare(config).map_err(|error| vec![error.to_string()])
         }
         Err(problems) => Err(problems.to_string().lines().map(str::to_owned).collect()),
     };
-    let time = control::system_time().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     match result {
         Ok((snapshot, sockets)) => {
             process.apply(snapshot, sockets);
             process.stats.config_reload_success.inc();
             process.stats.config_last_reload_success.set(1);
-            process.stats.config_last_reload_time.set(time.as_secs() as i64);
+            process.stats.config_last_reload_time.set(unix_seconds());
             log::info!("reload: {shown} is in force");
         }
         Err(errors) => {

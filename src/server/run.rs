@@ -90,8 +90,8 @@ async fn main(
     process.apply(snapshot, sockets);
 
     control.spawn(forward_signals(signals, events.clone()));
-    control.spawn(watch::watch(process.watched(), events.clone()));
     let process = Rc::new(RefCell::new(process));
+    control.spawn(watch::watch(process.clone(), events.clone()));
     operator::start(&control, &process, &events)?;
     control.spawn(watchdog(process.clone(), systemd::watchdog_interval()));
 

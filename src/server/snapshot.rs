@@ -147,8 +147,23 @@ impl Builder<'_> {
         route: &config::Route,
     ) -> Result<RouteExtras, BuildError> {
         let editor = |edits| HeaderEditor::new(edits).map_err(|error| BuildError(error.to_string()));
-        let chain = (!route.filters.is_empty()).then(|| self.route_filters(listener, filters, route));
+        let chain = (!route.filters.is_empty()).then(|| {
+            self.running_chain(listener, route).unwrap_or_else(|| self.route_filters(listener, filters, route))
+        });
         Ok(RouteExtras { request: editor(&route.request_headers)?, response: editor(&route.response_headers)?, chain })
+    }
+
+    /// The chain of a route that has not changed.
+    fn running_chain(
+        &self,
+        listener: &config::Listener,
+        route: &config::Route,
+    ) -> Option<Arc<[Arc<dyn FilterFactory>]>> {
+        let mut running = self.current.listeners.iter().zip(&self.current.config.listeners);
+        let (snapshot, config) =
+            running.find(|(_, config)| config.name == listener.name && config.filters == listener.filters)?;
+        let at = config.routes.iter().position(|running| running == route)?;
+        snapshot.extras[at].chain.clone()
     }
 
     /// The listener's own filters, but for those that the route turns off or sets anew.

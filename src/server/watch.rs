@@ -1,9 +1,12 @@
 //! `"watch": true`: looks every second whether the file has changed. A look is one stat(2) of the name, so that it sees
 //! an edit, a rename into place and a link that points elsewhere alike.
 
-use std::path::{Path, PathBuf};
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
+use super::process::Process;
 use super::run::Event;
 use crate::runtime::control::{self, Sender};
 
@@ -17,15 +20,20 @@ struct Look {
     modified: SystemTime,
 }
 
-/// Reports changes until nobody listens. Without a path there is nothing to watch.
-pub(super) async fn watch(path: Option<PathBuf>, events: Sender<Event>) {
-    let Some(path) = path else { return };
-    let mut reported = look(&path).await;
-    let mut before = reported;
+/// Reports changes of the file, as long as the running configuration asks for it and somebody listens.
+pub(super) async fn watch(process: Rc<RefCell<Process>>, events: Sender<Event>) {
+    let (mut reported, mut before) = (None, None);
     let mut interval = control::interval(PERIOD);
     loop {
-        interval.tick().await;
+        let watched = process.borrow().watched();
+        let Some(path) = watched else {
+            // A reload may turn it on.
+            (reported, before) = (None, None);
+            interval.tick().await;
+            continue;
+        };
         let now = look(&path).await;
+        reported = reported.or(now);
         // Two equal looks in a row: whoever writes the file has finished.
         if now.is_some() && now == before && now != reported {
             reported = now;
@@ -34,6 +42,7 @@ pub(super) async fn watch(path: Option<PathBuf>, events: Sender<Event>) {
             }
         }
         before = now;
+        interval.tick().await;
     }
 }
 

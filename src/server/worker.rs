@@ -18,6 +18,8 @@ use crate::stream::buffers::Buffers;
 
 /// How often idle upstream connections are looked over.
 const SWEEP: Duration = Duration::from_secs(1);
+/// The same while requests wait for a permit that another worker may give back.
+const SWEEP_BUSY: Duration = Duration::from_millis(50);
 
 /// What connections and streams share on their worker.
 pub struct Worker {
@@ -26,7 +28,6 @@ pub struct Worker {
     /// Of all workers, for unique connection ids.
     workers: usize,
     connections: Cell<u64>,
-    draining: Cell<bool>,
 }
 
 impl Worker {
@@ -35,11 +36,6 @@ impl Worker {
         let count = self.connections.get() + 1;
         self.connections.set(count);
         count * self.workers as u64 + self.rt.worker_index() as u64
-    }
-
-    /// Every response is the last of its connection.
-    pub fn is_draining(&self) -> bool {
-        self.draining.get()
     }
 }
 
@@ -73,13 +69,8 @@ pub(super) struct Shared {
 /// A worker from its first command to its last.
 pub(super) async fn worker_main(rt: Rt, receiver: mailbox::Receiver<Command>, shared: Shared) -> std::io::Result<()> {
     let mut mailbox = receiver.into_worker(&rt)?;
-    let worker = Rc::new(Worker {
-        rt: rt.clone(),
-        buffers: Rc::default(),
-        workers: shared.workers,
-        connections: Cell::new(0),
-        draining: Cell::new(false),
-    });
+    let worker =
+        Rc::new(Worker { rt: rt.clone(), buffers: Rc::default(), workers: shared.workers, connections: Cell::new(0) });
     let state = Rc::new(State {
         worker,
         process_limit: shared.connections,
@@ -87,6 +78,7 @@ pub(super) async fn worker_main(rt: Rt, receiver: mailbox::Receiver<Command>, sh
         slots: RefCell::default(),
         retired: RefCell::default(),
         clusters: RefCell::default(),
+        retired_clusters: RefCell::default(),
     });
     rt.spawn(sweep(state.clone()));
     while let Some(command) = mailbox.recv().await {
@@ -113,6 +105,8 @@ struct State {
     retired: RefCell<Vec<Rc<ListenerSlot>>>,
     /// In the order of the snapshot.
     clusters: RefCell<Vec<Rc<ClusterView>>>,
+    /// Clusters that are gone from the configuration and still have requests waiting.
+    retired_clusters: RefCell<Vec<Rc<ClusterView>>>,
 }
 
 impl State {
@@ -139,6 +133,7 @@ impl State {
         for view in self.clusters.replace(clusters.to_vec()) {
             if !clusters.iter().any(|kept| Rc::ptr_eq(kept, &view)) {
                 view.retire();
+                self.retired_clusters.borrow_mut().push(view);
             }
         }
     }
@@ -189,7 +184,6 @@ impl State {
     }
 
     fn drain(&self, done: Sender<usize>) {
-        self.worker.draining.set(true);
         let mut retired = self.retired.borrow_mut();
         retired.extend(self.slots.take().into_values());
         retired.iter().for_each(|slot| slot.connections.drain());
@@ -208,14 +202,18 @@ impl State {
 
 /// Closes idle upstream connections in time, forgets retired listeners, counts panics.
 async fn sweep(state: Rc<State>) {
+    let mut pause = SWEEP;
     loop {
-        state.worker.rt.sleep(SWEEP).await;
-        let now = state.worker.rt.now();
+        state.worker.rt.sleep(pause).await;
         let clusters = state.clusters.borrow().clone();
-        for view in clusters {
-            let timed_out = view.pool.sweep(now, view.shared.config.idle_timeout);
-            view.stats.upstream_cx_idle_timeout.add(timed_out as u64);
+        state.retired_clusters.borrow_mut().retain(|view| !view.pool.is_unused());
+        let retired = state.retired_clusters.borrow().clone();
+        let mut waiting = 0;
+        for view in clusters.iter().chain(&retired) {
+            view.sweep();
+            waiting += view.pool.waiting();
         }
+        pause = if waiting > 0 { SWEEP_BUSY } else { SWEEP };
         let stats = &state.stats;
         stats.panics.add(state.worker.rt.panics().saturating_sub(stats.panics.get()));
         state.retired.borrow_mut().retain(|slot| slot.connections.open() > 0);

@@ -69,8 +69,7 @@ impl Attempt {
 }
 
 impl Stream {
-    /// Picks the cluster and the first host.
-    pub(super) fn first_attempt(&mut self, route: &Route) -> Result<(), Error> {
+    pub(super) fn pick_cluster(&mut self, route: &Route) -> Result<Rc<ClusterView>, Error> {
         let cluster = match &route.action {
             Action::Cluster(cluster) => cluster,
             Action::Clusters(clusters) => clusters.pick(fastrand::u64(..)),
@@ -78,8 +77,14 @@ impl Stream {
         };
         let view = self.listener.clusters[cluster.slot].clone();
         self.info.cluster = Some(view.name.clone());
+        Ok(view)
+    }
+
+    /// Picks the first host.
+    pub(super) fn first_attempt(&mut self, view: Rc<ClusterView>) -> Result<(), Error> {
         let Some(permit) = Permit::try_new(&view, Resource::Requests) else {
             view.stats.upstream_rq_pending_overflow.inc();
+            view.stats.response(Error::local(Kind::Overflow).status());
             return Err(Error::local(Kind::Overflow));
         };
         let Some(host) = view.pick() else {

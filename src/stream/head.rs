@@ -2,7 +2,6 @@
 
 use nuncio_http::{HeaderId, HeaderList, Method, Scheme, Version};
 
-use super::ends::Downstream;
 use super::run::Stream;
 use crate::config::ServerHeader;
 use crate::error::{Error, ResponseFlags};
@@ -91,7 +90,7 @@ impl Stream {
     }
 
     /// What every response gets last, after all filters.
-    pub(super) fn finish_response_head(&mut self, down: &mut dyn Downstream) {
+    pub(super) fn finish_response_head(&mut self) {
         let listener = self.listener.clone();
         let http = &listener.http;
         let request_id = http.always_set_request_id_in_response;
@@ -117,10 +116,6 @@ impl Stream {
         }
         if let Some(id) = id {
             headers.set(HeaderId::XRequestId, &id);
-        }
-        if self.listener.worker.is_draining() {
-            self.listener.stats.downstream_cx_drain_close.inc();
-            down.close_after_response();
         }
     }
 }

@@ -35,7 +35,8 @@ pub struct StreamInfo {
     pub times: Times,
     /// Client address by the trust rules: the peer, or what a trusted proxy says of it.
     pub client: Option<std::net::IpAddr>,
-    /// As it came in, canonical path, before rewrites; `None` when no head could be read.
+    /// The request as it is: canonical path, rewritten and edited as far as that has happened. `None` when no head could be
+    /// read.
     pub request: Option<RequestHead>,
     /// As it went out.
     pub response: Option<ResponseHead>,
@@ -75,13 +76,14 @@ pub struct Times {
 }
 
 impl StreamInfo {
-    /// A stream whose request head has just come.
-    pub fn new(connection: Rc<ConnectionInfo>, head: RequestHead, rt: &Rt) -> StreamInfo {
+    /// A stream whose request head has come, its first byte at `start`.
+    pub fn new(connection: Rc<ConnectionInfo>, head: RequestHead, start: Instant, rt: &Rt) -> StreamInfo {
         StreamInfo {
             client: connection.remote.inet().map(|peer| peer.ip()),
             connection,
-            start: rt.now(),
-            start_time: SystemTime::UNIX_EPOCH + rt.unix_time(),
+            start,
+            start_time: SystemTime::UNIX_EPOCH
+                + rt.unix_time().saturating_sub(rt.now().saturating_duration_since(start)),
             times: Times::default(),
             request: Some(head),
             response: None,

@@ -44,6 +44,7 @@ impl Stream {
         self.chain.abandon();
         self.timeouts.on_response_end();
         self.info.detail = reply.detail;
+        self.info.status = reply.status;
         for (flag, ..) in crate::error::ResponseFlags::ALL {
             if reply.flags.contains(*flag) {
                 self.info.flags.insert(*flag);

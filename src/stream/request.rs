@@ -214,8 +214,9 @@ impl Stream {
             Action::Cluster(_) | Action::Clusters(_) => {
                 // Whatever the filters still bring of a message without a body is empty.
                 self.request.forwarded = self.request.bodyless;
+                let view = self.pick_cluster(route)?;
                 self.edit_request(index)?;
-                self.first_attempt(route)
+                self.first_attempt(view)
             }
         }
     }

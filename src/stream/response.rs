@@ -156,6 +156,7 @@ impl Stream {
             self.response.received = true;
             self.on_upstream_end();
         }
+        self.info.status = head.status;
         self.info.response = Some(head);
         self.edit_response();
         Ok(())
@@ -183,7 +184,7 @@ impl Stream {
     }
 
     fn send_response_head(&mut self, down: &mut dyn Downstream) -> Result<(), Error> {
-        self.finish_response_head(down);
+        self.finish_response_head();
         let Some(head) = &self.info.response else { return Err(Error::local(Kind::Local("no_response"))) };
         self.info.status = head.status;
         let bodyless = self.response.received && self.response.is_from_upstream();

@@ -23,6 +23,7 @@
 
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use nuncio_h1::Upgrade;
 use nuncio_http::{HeaderList, Method, RequestHead, Version};
@@ -33,7 +34,7 @@ use super::info::{ConnectionInfo, StreamInfo};
 use super::request::RequestLane;
 use super::response::ResponseLane;
 use super::timeouts::{Expired, Timeouts};
-use crate::error::{Error, Kind, Side};
+use crate::error::{Error, Kind, Side, Timeout};
 use crate::filter::{Chain, StreamCx, StreamEnd};
 use crate::listener::ListenerView;
 use crate::runtime::{Hangup, Rt, Timer};
@@ -56,15 +57,16 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A stream whose request head has just come. On the heap once, so that no future that holds it is large.
+    /// A stream whose request head has come, its first byte at `start`. On the heap once, so that no future that holds it is large.
     pub fn new(
         listener: Rc<ListenerView>,
         connection: Rc<ConnectionInfo>,
         head: RequestHead,
         upgrade: Option<Upgrade>,
+        start: Instant,
     ) -> Box<Stream> {
         let rt = listener.worker.rt.clone();
-        let info = StreamInfo::new(connection, head, &rt);
+        let info = StreamInfo::new(connection, head, start, &rt);
         Box::new(Stream {
             timeouts: Timeouts::new(&listener.http, info.start),
             request: RequestLane::new(&info, upgrade),
@@ -81,9 +83,14 @@ impl Stream {
     }
 
     /// A stream for bytes that are not a request: it is refused with `error`, and logged like any other.
-    pub fn refused(listener: Rc<ListenerView>, connection: Rc<ConnectionInfo>, error: Error) -> Box<Stream> {
+    pub fn refused(
+        listener: Rc<ListenerView>,
+        connection: Rc<ConnectionInfo>,
+        error: Error,
+        start: Instant,
+    ) -> Box<Stream> {
         let nothing = RequestHead::new(Method::Get, Version::Http11, HeaderList::new());
-        let mut stream = Stream::new(listener, connection, nothing, None);
+        let mut stream = Stream::new(listener, connection, nothing, None, start);
         stream.info.request = None;
         stream.refusal = Some(error);
         stream
@@ -198,7 +205,7 @@ impl Stream {
         }
     }
 
-    fn earliest_deadline(&self) -> Option<std::time::Instant> {
+    fn earliest_deadline(&self) -> Option<Instant> {
         let own = self.timeouts.earliest(self.info.bytes_received);
         [own, self.attempt.deadline()].into_iter().flatten().min()
     }
@@ -223,6 +230,14 @@ impl Stream {
         if self.retry(error) {
             self.moved = true;
             return None;
+        }
+        let charged =
+            error.side == Side::Upstream || matches!(error.kind, Kind::Timeout(Timeout::Route) | Kind::Overflow);
+        if charged && !self.response.is_started() {
+            // As Envoy: what the client is told instead of a response counts against the cluster.
+            if let Some(view) = self.attempt_view() {
+                view.stats.response(error.status());
+            }
         }
         self.info.flags.insert(error.flag());
         self.count_error(error);
@@ -257,6 +272,10 @@ impl Stream {
     fn finish(&mut self, outcome: Outcome) {
         let now = self.rt.now();
         self.info.times.end = Some(now);
+        if !self.response.is_started() {
+            // Whatever was meant to be sent, nothing was.
+            self.info.status = 0;
+        }
         self.end_attempt(outcome, now);
         self.chain.end(&StreamEnd { info: &self.info });
         for log in &*self.listener.access_logs {
@@ -276,7 +295,6 @@ impl Stream {
     }
 
     fn count_error(&self, error: Error) {
-        use crate::error::Timeout;
         let stats = &self.listener.stats;
         match (error.kind, error.side) {
             (Kind::Timeout(Timeout::Route), _) => {

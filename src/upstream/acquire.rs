@@ -156,8 +156,11 @@ impl Acquire {
 
 impl Drop for Acquire {
     fn drop(&mut self) {
-        if let State::Queued { ticket, .. } = &self.state {
-            self.view.pool.leave(*ticket);
+        match &self.state {
+            State::Queued { ticket, .. } => self.view.pool.leave(*ticket),
+            // Its permit comes free right after this; whoever is next looks later, in its own task.
+            State::Connecting { .. } => self.view.pool.wake_next(),
+            State::Start => {}
         }
     }
 }

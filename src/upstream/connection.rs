@@ -73,7 +73,7 @@ impl Connection {
     pub fn keep(mut self, now: Instant) {
         let view = self.view.clone();
         self.transport.detach();
-        if view.is_retired() || self.transport.has_pending_read() {
+        if view.is_retired() || view.is_wanted_elsewhere() || self.transport.has_pending_read() {
             return;
         }
         if self.is_spent() {
@@ -100,7 +100,7 @@ impl Connection {
             in_request.inc();
         }
         self.view.host(self.host).stats.cx_active.dec();
-        stats.upstream_cx_length_ms.record(self.idle_since.saturating_duration_since(self.opened));
+        stats.upstream_cx_length_ms.record(self.view.rt.now().saturating_duration_since(self.opened));
     }
 }
 

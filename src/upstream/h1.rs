@@ -26,8 +26,6 @@ pub struct Exchange {
     output: Output,
     /// Bytes of this request that the socket took.
     sent: u64,
-    /// Bytes of the response.
-    received: u64,
     /// The socket refused a write: what was not sent will not be, but a response may have come before.
     broken: bool,
     /// The tunnel's end was passed on.
@@ -54,7 +52,6 @@ impl Exchange {
             buffer: ReadBuffer::new(buffers),
             output: Output::new(),
             sent: 0,
-            received: 0,
             broken: false,
             closed: false,
         }
@@ -109,7 +106,10 @@ impl Exchange {
             self.output.clear();
             return Poll::Ready(());
         }
-        match ready!(poll_flush(task, &mut *self.connection.transport, &mut self.output, &mut self.sent)) {
+        let before = self.sent;
+        let flushed = poll_flush(task, &mut *self.connection.transport, &mut self.output, &mut self.sent);
+        self.connection.view().stats.upstream_cx_tx_bytes_total.add(self.sent - before);
+        match ready!(flushed) {
             Ok(()) => {
                 // The client has half-closed the tunnel: so do we, once everything is out.
                 if self.codec.is_tunnel() && self.codec.request_done() && !self.closed {
@@ -151,7 +151,7 @@ impl Exchange {
                 self.codec.recv_eof(&self.buffer.bytes).map_err(|_| self.lost())
             }
             Ok(read) => {
-                self.received += read as u64;
+                self.connection.view().stats.upstream_cx_rx_bytes_total.add(read as u64);
                 Ok(Recv::NeedMore)
             }
             Err(_) => Err(self.lost()),
@@ -161,7 +161,6 @@ impl Exchange {
     /// The exchange is over: the connection is kept if it is clean to the last byte, and closed if not.
     pub fn finish(mut self, now: Instant) {
         let clean = self.output.is_empty() && !self.broken && self.codec.can_pool(self.buffer.bytes.is_empty());
-        self.count();
         self.connection.in_request = false;
         if clean {
             self.connection.keep(now);
@@ -169,19 +168,11 @@ impl Exchange {
     }
 
     /// The exchange ends early: the connection is closed.
-    pub fn abandon(self) {
-        self.count();
-    }
+    pub fn abandon(self) {}
 
     /// Index of the host in its cluster.
     pub fn host(&self) -> usize {
         self.connection.host
-    }
-
-    fn count(&self) {
-        let stats = &self.connection.view().stats;
-        stats.upstream_cx_tx_bytes_total.add(self.sent);
-        stats.upstream_cx_rx_bytes_total.add(self.received);
     }
 
     fn phase(&self) -> Phase {

@@ -111,9 +111,11 @@ impl Pool {
         ticket
     }
 
-    /// Back to the head of the queue: its turn came, but there was nothing to be had.
+    /// Back to its place in the queue: its turn came, but there was nothing to be had.
     pub fn rejoin(&self, ticket: u64, waker: &Waker) {
-        self.waiting.borrow_mut().push_front((ticket, waker.clone()));
+        let mut waiting = self.waiting.borrow_mut();
+        let place = waiting.partition_point(|(queued, _)| *queued < ticket);
+        waiting.insert(place, (ticket, waker.clone()));
     }
 
     /// Whether the ticket still waits for its turn; then this waker is the one to wake.
@@ -147,8 +149,14 @@ impl Pool {
         }
     }
 
-    pub fn has_waiting(&self) -> bool {
-        !self.waiting.borrow().is_empty()
+    /// Requests of this worker that wait for a connection.
+    pub fn waiting(&self) -> usize {
+        self.waiting.borrow().len()
+    }
+
+    /// No idle connection, and nobody waits for one.
+    pub fn is_unused(&self) -> bool {
+        self.idle_count() == 0 && self.waiting() == 0
     }
 
     fn wake_all(&self) {

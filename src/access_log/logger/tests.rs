@@ -36,7 +36,7 @@ fn what_cannot_be_opened_is_said() {
     let mut sinks = Sinks::new(registry.scope("access_log", 1));
     let file = LogPath::File("/nonexistent/directory/log".into());
     let format = LogFormat::Text("%PROTOCOL%".to_owned());
-    assert!(matches!(sinks.open(&AccessLog { path: file.clone(), format }), Err(OpenError::File(_))));
+    assert!(matches!(sinks.open(&AccessLog { path: file.clone(), format }), Err(OpenError::File(..))));
     let format = LogFormat::Text("%NONE%".to_owned());
     assert!(matches!(sinks.open(&AccessLog { path: file, format }), Err(OpenError::Format(_))));
     let log = sinks.open(&AccessLog { path: LogPath::Stderr, format: LogFormat::Text("x".to_owned()) }).unwrap();

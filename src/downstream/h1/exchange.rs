@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nuncio_h1::{Recv, Request, Server};
 use nuncio_http::{Output, ResponseHead};
@@ -12,6 +12,7 @@ use crate::error::{Error, Kind, Timeout};
 use crate::filter::{Chunk, Part};
 use crate::listener::{ListenerSlot, ListenerView};
 use crate::runtime::{Hangup, Timer, Transport};
+use crate::stats::HttpStats;
 use crate::stream::buffers::ReadBuffer;
 use crate::stream::flush::poll_flush;
 use crate::stream::info::ConnectionInfo;
@@ -22,12 +23,14 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the connection holds while a request is on its way.
 pub(super) struct Exchange<'a> {
+    pub(super) slot: &'a ListenerSlot,
     pub(super) transport: &'a mut dyn Transport,
     pub(super) codec: Server,
     pub(super) buffer: ReadBuffer,
     pub(super) output: Output,
-    pub(super) sent: u64,
-    pub(super) received: u64,
+    pub(super) stats: &'a HttpStats,
+    /// When the first byte of the current head came.
+    pub(super) head_start: Instant,
     pub(super) closed: bool,
 }
 
@@ -39,6 +42,7 @@ impl Exchange<'_> {
         timer: &Timer,
         slot: &ListenerSlot,
     ) -> Result<Option<Request>, Error> {
+        self.head_start = slot.worker.rt.now();
         timer.set(view.http.request_headers_timeout.map(|limit| slot.worker.rt.now() + limit));
         std::future::poll_fn(|task| {
             loop {
@@ -53,7 +57,7 @@ impl Exchange<'_> {
                         let clean = self.codec.recv_eof(&self.buffer.bytes).is_ok();
                         return Poll::Ready(if clean { Ok(None) } else { Err(Error::downstream(Kind::Closed)) });
                     }
-                    Poll::Ready(Ok(read)) => self.received += read as u64,
+                    Poll::Ready(Ok(read)) => self.stats.downstream_cx_rx_bytes_total.add(read as u64),
                     Poll::Ready(Err(_)) => return Poll::Ready(Err(Error::downstream(Kind::Closed))),
                     Poll::Pending if self.codec.is_idle() && self.buffer.bytes.is_empty() => {
                         return Poll::Ready(Ok(None));
@@ -81,7 +85,7 @@ impl Exchange<'_> {
             return Next::Gone;
         }
         self.codec.close_after_response();
-        let mut stream = Stream::refused(view.clone(), info.clone(), error);
+        let mut stream = Stream::refused(view.clone(), info.clone(), error, self.head_start);
         match stream.run(self, timer).await {
             Outcome::Complete => Next::Linger,
             Outcome::Abort => Next::Abort,
@@ -129,7 +133,7 @@ impl Downstream for Exchange<'_> {
                             Err(_) => return Poll::Ready(Err(Error::downstream(Kind::Closed))),
                         },
                         Ok(read) => {
-                            self.received += read as u64;
+                            self.stats.downstream_cx_rx_bytes_total.add(read as u64);
                             continue;
                         }
                         Err(_) => return Poll::Ready(Err(Error::downstream(Kind::Closed))),
@@ -153,6 +157,10 @@ impl Downstream for Exchange<'_> {
     }
 
     fn send_head(&mut self, head: &ResponseHead) -> Result<(), Error> {
+        if self.slot.connections.is_draining() {
+            self.slot.view().stats.downstream_cx_drain_close.inc();
+            self.codec.close_after_response();
+        }
         self.codec.send_head(head, &mut self.output).map_err(local)
     }
 
@@ -177,7 +185,9 @@ impl Downstream for Exchange<'_> {
 
     fn poll_flush(&mut self, task: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if !self.output.is_empty() {
-            let flushed = poll_flush(task, self.transport, &mut self.output, &mut self.sent);
+            let mut sent = 0;
+            let flushed = poll_flush(task, self.transport, &mut self.output, &mut sent);
+            self.stats.downstream_cx_tx_bytes_total.add(sent);
             if ready!(flushed).is_err() {
                 self.output.clear();
                 return Poll::Ready(Err(Error::downstream(Kind::Closed)));

@@ -23,6 +23,7 @@ use nuncio_http::Output;
 use crate::error::Side;
 use crate::listener::{Admission, ListenerSlot};
 use crate::runtime::{Timer, Transport};
+use crate::stats::{Handle, HttpStats, ListenerStats};
 use crate::stream::buffers::ReadBuffer;
 use crate::stream::info::ConnectionInfo;
 use crate::stream::{Downstream, Outcome, Stream};
@@ -30,8 +31,8 @@ use exchange::Exchange;
 
 /// How long a refused or finished client may take to read what was sent.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// A connection that was accepted just before a drain may still bring its request.
-const DRAIN_GRACE: Duration = Duration::from_secs(1);
+/// A connection that is to end while it is idle may bring one more request for this long.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// One connection with a client.
 pub struct Connection {
@@ -44,6 +45,9 @@ pub struct Connection {
     /// Who ended it, and whether a request was on its way: for the stats.
     ended_by: Side,
     in_request: bool,
+    /// Those of the listener as it was called when the connection came.
+    stats: Handle<HttpStats>,
+    listener_stats: Handle<ListenerStats>,
     /// Counts the connection in its listener, and wakes it for a drain.
     admission: Admission,
 }
@@ -85,6 +89,8 @@ impl Connection {
             requests: 0,
             ended_by: Side::Local,
             in_request: false,
+            stats: view.stats.clone(),
+            listener_stats: view.listener_stats.clone(),
             admission,
             slot,
         }
@@ -119,21 +125,27 @@ impl Connection {
         let lifetime = view.http.max_connection_duration.map(|limit| self.opened + limit);
         self.timer.set([limit.map(|limit| now + limit), lifetime].into_iter().flatten().min());
         drop(view);
+        let (mut outlived, mut ending) = (false, false);
         std::future::poll_fn(|task| {
             if self.transport.poll_readable(task).is_ready() {
                 return Poll::Ready(true);
             }
-            if self.timer.poll(task).is_ready() {
-                self.slot.view().stats.downstream_cx_idle_timeout.inc();
-                return Poll::Ready(false);
+            if !ending {
+                let now = self.slot.worker.rt.now();
+                outlived = lifetime.is_some_and(|at| at <= now);
+                ending = outlived || self.admission.poll_drain(task).is_ready();
+                if ending {
+                    // A request may be on its way: it is served, and told that it was the last.
+                    self.timer.set(Some(now + GRACE));
+                }
             }
-            ready!(self.admission.poll_drain(task));
-            let grace = self.opened + DRAIN_GRACE;
-            if self.requests > 0 || self.slot.worker.rt.now() >= grace {
-                return Poll::Ready(false);
+            ready!(self.timer.poll(task));
+            if outlived {
+                self.stats.downstream_cx_max_duration_reached.inc();
+            } else if !ending {
+                self.stats.downstream_cx_idle_timeout.inc();
             }
-            self.timer.set(Some(grace));
-            self.timer.poll(task).map(|()| false)
+            Poll::Ready(false)
         })
         .await
     }
@@ -142,15 +154,16 @@ impl Connection {
     async fn busy(&mut self) -> Next {
         let mut view = self.slot.view();
         let mut exchange = Exchange {
+            slot: &self.slot,
             transport: &mut *self.transport,
             codec: Server::new(view.limits.clone()),
             buffer: ReadBuffer::new(&self.slot.worker.buffers),
             output: Output::new(),
-            sent: 0,
-            received: 0,
+            stats: &self.stats,
+            head_start: self.slot.worker.rt.now(),
             closed: false,
         };
-        let next = loop {
+        loop {
             let request = match exchange.read_head(&view, &self.timer, &self.slot).await {
                 Ok(Some(request)) => request,
                 Ok(None) if exchange.codec.will_close() => break Next::Close,
@@ -167,7 +180,8 @@ impl Connection {
                 view.stats.downstream_cx_max_duration_reached.inc();
                 exchange.codec.close_after_response();
             }
-            let mut stream = Stream::new(view.clone(), self.info.clone(), request.head, request.upgrade);
+            let start = exchange.head_start;
+            let mut stream = Stream::new(view.clone(), self.info.clone(), request.head, request.upgrade, start);
             let outcome = stream.run(&mut exchange, &self.timer).await;
             drop(stream);
             if outcome == Outcome::Abort {
@@ -187,10 +201,7 @@ impl Connection {
                 break Next::Idle;
             }
             view = self.slot.view();
-        };
-        view.stats.downstream_cx_rx_bytes_total.add(exchange.received);
-        view.stats.downstream_cx_tx_bytes_total.add(exchange.sent);
-        next
+        }
     }
 
     /// Says that nothing more comes, and reads what the client still sends, so that the kernel does not reset the
@@ -220,14 +231,13 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let view = self.slot.view();
-        let lived = view.worker.rt.now().saturating_duration_since(self.opened);
-        view.listener_stats.downstream_cx_active.dec();
-        view.listener_stats.downstream_cx_destroy.inc();
-        view.listener_stats.downstream_cx_length_ms.record(lived);
-        view.stats.downstream_cx_active.dec();
-        view.stats.downstream_cx_http1_active.dec();
-        let stats = &view.stats;
+        let lived = self.slot.worker.rt.now().saturating_duration_since(self.opened);
+        self.listener_stats.downstream_cx_active.dec();
+        self.listener_stats.downstream_cx_destroy.inc();
+        self.listener_stats.downstream_cx_length_ms.record(lived);
+        self.stats.downstream_cx_active.dec();
+        self.stats.downstream_cx_http1_active.dec();
+        let stats = &self.stats;
         stats.downstream_cx_destroy.inc();
         let (ended, in_request) = match self.ended_by {
             Side::Downstream => (&stats.downstream_cx_destroy_remote, &stats.downstream_cx_destroy_remote_active_rq),
@@ -238,6 +248,6 @@ impl Drop for Connection {
             stats.downstream_cx_destroy_active_rq.inc();
             in_request.inc();
         }
-        view.stats.downstream_cx_length_ms.record(lived);
+        self.stats.downstream_cx_length_ms.record(lived);
     }
 }
