@@ -57,6 +57,11 @@ impl Breaker {
         false
     }
 
+    /// Takes one of `resource`, beyond its limit if need be.
+    fn acquire(&self, resource: Resource) {
+        self.used[resource as usize].fetch_add(1, Relaxed);
+    }
+
     fn release(&self, resource: Resource) {
         self.used[resource as usize].fetch_sub(1, Relaxed);
     }
@@ -70,12 +75,32 @@ pub struct Permit {
 
 impl Permit {
     pub fn try_new(cluster: &Rc<ClusterView>, resource: Resource) -> Option<Permit> {
-        cluster.shared.breaker.try_acquire(resource).then(|| Permit { cluster: cluster.clone(), resource })
+        cluster.shared.breaker.try_acquire(resource).then(|| Permit::taken(cluster, resource))
+    }
+
+    /// For a connection where this worker has none, whatever the limit says: those that other workers keep idle cannot
+    /// serve its requests, and nobody would tell it when one of them goes. So Envoy does.
+    pub fn for_first_connection(cluster: &Rc<ClusterView>) -> Option<Permit> {
+        if cluster.connections.get() > 0 {
+            return None;
+        }
+        cluster.shared.breaker.acquire(Resource::Connections);
+        Some(Permit::taken(cluster, Resource::Connections))
+    }
+
+    fn taken(cluster: &Rc<ClusterView>, resource: Resource) -> Permit {
+        if resource == Resource::Connections {
+            cluster.connections.set(cluster.connections.get() + 1);
+        }
+        Permit { cluster: cluster.clone(), resource }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        if self.resource == Resource::Connections {
+            self.cluster.connections.set(self.cluster.connections.get() - 1);
+        }
         self.cluster.shared.breaker.release(self.resource);
     }
 }

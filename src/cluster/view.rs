@@ -36,6 +36,8 @@ pub struct ClusterView {
     hosts: Box<[Rc<HostView>]>,
     pub stats: Handle<ClusterStats>,
     pub pool: Pool,
+    /// Open or being opened on this worker.
+    pub(super) connections: Cell<u32>,
     balancer: RefCell<Balancer>,
     rng: RefCell<fastrand::Rng>,
     /// Removed from the configuration: connections are closed when their request ends.
@@ -51,6 +53,7 @@ impl ClusterView {
             hosts: shared.hosts.iter().map(|host| Rc::new(HostView::new(host.clone()))).collect(),
             stats: shared.stats.worker(rt.worker_index()),
             pool: Pool::new(shared.hosts.len()),
+            connections: Cell::new(0),
             balancer: RefCell::new(Balancer::new(shared.config.load_balancing, &weights, &mut rng)),
             rng: RefCell::new(rng),
             retired: Cell::new(false),

@@ -48,7 +48,7 @@ pub enum LoadBalancing {
 /// Limits over all workers. Beyond them: 503 with response flag `UO`, at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct CircuitBreaker {
-    /// Default 1024.
+    /// Default 1024. A worker that has none may always open one.
     pub max_connections: u32,
     /// Requests that wait for a connection. Default 1024.
     pub max_pending_requests: u32,

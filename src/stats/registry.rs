@@ -197,7 +197,10 @@ mod tests {
         let used = Filter { used_only: true, name: None };
         assert_eq!(names(&mut registry, &used), ["cluster.app.upstream_rq_total"]);
         let named = Filter { used_only: false, name: Some(Regex::new("membership_h|rq_rx_").unwrap()) };
-        assert_eq!(names(&mut registry, &named), ["cluster.app.membership_healthy", "cluster.app.upstream_rq_rx_reset"]);
+        assert_eq!(
+            names(&mut registry, &named),
+            ["cluster.app.membership_healthy", "cluster.app.upstream_rq_rx_reset"]
+        );
         let all = names(&mut registry, &Filter::default());
         assert!(all.is_sorted() && all.len() > 30);
     }

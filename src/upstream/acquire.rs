@@ -103,10 +103,11 @@ impl Acquire {
         if self.fresh { None } else { self.view.pool.take(self.host) }
     }
 
-    /// A permit for a new connection; an idle one of another host gives up its own.
+    /// A permit for a new connection; an idle one of another host gives up its own, and a worker's first needs none free.
     fn permit(&self) -> Option<Permit> {
         let permit = || Permit::try_new(&self.view, Resource::Connections);
-        permit().or_else(|| if self.view.pool.evict_oldest() { permit() } else { None })
+        let evict = || if self.view.pool.evict_oldest() { permit() } else { None };
+        permit().or_else(evict).or_else(|| Permit::for_first_connection(&self.view))
     }
 
     fn connect(&mut self, permit: Permit, rt: &Rt) {
