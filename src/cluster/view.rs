@@ -70,16 +70,23 @@ impl ClusterView {
         &self.hosts[index]
     }
 
-    /// Requests of other workers wait for a permit: an idle connection of ours holds one for nothing.
-    pub fn is_wanted_elsewhere(&self) -> bool {
-        self.shared.breaker.used(Resource::PendingRequests) as usize > self.pool.waiting()
+    /// Requests of other workers that wait for a permit, while idle connections of ours may hold some for nothing.
+    pub fn wanted_elsewhere(&self) -> usize {
+        (self.shared.breaker.used(Resource::PendingRequests) as usize).saturating_sub(self.pool.waiting())
     }
 
-    /// Closes idle connections in time, one that another worker waits for, and lets those who wait look again: permits
+    /// Somebody waits for a permit, or soon may while an idle connection holds one.
+    pub fn is_short(&self) -> bool {
+        self.pool.waiting() > 0 || self.pool.idle_count() > 0 && self.shared.breaker.is_open(Resource::Connections)
+    }
+
+    /// Closes idle connections in time, and those that other workers wait for; lets those who wait look again: permits
     /// are shared, and nobody tells us when one comes free elsewhere.
     pub fn sweep(&self) {
-        if self.is_wanted_elsewhere() {
-            self.pool.evict_oldest();
+        for _ in 0..self.wanted_elsewhere() {
+            if !self.pool.evict_oldest() {
+                break;
+            }
         }
         let timed_out = self.pool.sweep(self.rt.now(), self.shared.config.idle_timeout);
         self.stats.upstream_cx_idle_timeout.add(timed_out as u64);

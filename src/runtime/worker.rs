@@ -39,6 +39,8 @@ pub(super) struct Worker {
     now: Cell<Instant>,
     wall: WallClock,
     panics: Cell<u64>,
+    /// A task has done its share of this turn of the loop.
+    yielded: Cell<bool>,
 }
 
 impl Rt {
@@ -68,6 +70,12 @@ impl Rt {
         if let Some(executor) = executor {
             executor.spawn(Caught { rt: self.clone(), future }).detach();
         }
+    }
+
+    /// Puts the calling task behind the others, and has I/O and timers looked at before it runs again.
+    pub fn yield_to_io(&self, cx: &Context<'_>) {
+        self.0.yielded.set(true);
+        cx.waker().wake_by_ref();
     }
 
     /// A new timer, without a deadline.
@@ -123,7 +131,8 @@ where
     let outcome = done.clone();
     executor.spawn(async move { outcome.set(Some(main.await)) }).detach();
     let output = loop {
-        let idle = (0..BATCH).any(|_| !executor.try_tick());
+        rt.0.yielded.set(false);
+        let idle = (0..BATCH).take_while(|_| !rt.0.yielded.get()).any(|_| !executor.try_tick());
         if let Some(output) = done.take() {
             break output;
         }
@@ -147,6 +156,7 @@ impl Worker {
             now: Cell::new(now),
             wall: WallClock::new(now),
             panics: Cell::new(0),
+            yielded: Cell::new(false),
         })
     }
 

@@ -20,6 +20,8 @@ use crate::runtime::{limits, mailbox, spawn_worker};
 
 /// File descriptors kept for everything that is not a connection: listeners, logs, the admin port.
 const RESERVED_FILES: u64 = 64;
+/// Connections that are taken however low the limit of open files is.
+const LEAST_CONNECTIONS: u64 = 16;
 /// Events that may wait for the control thread.
 const EVENTS: usize = 64;
 /// Time for log lines to reach their files at the end.
@@ -84,7 +86,11 @@ async fn main(
         Workers::Auto => limits::cpus(),
         Workers::Count(count) => count,
     });
-    let mut process = Process::new(count, options, files.saturating_sub(RESERVED_FILES) / 2);
+    let connections = files.saturating_sub(RESERVED_FILES) / 2;
+    if connections < LEAST_CONNECTIONS {
+        log::warn!("the open-file limit of {files} leaves room for hardly any connection");
+    }
+    let mut process = Process::new(count, options, connections.max(LEAST_CONNECTIONS));
     let (snapshot, sockets) = process.prepare(config)?;
     let threads = start_workers(&mut process, &events)?;
     process.apply(snapshot, sockets);

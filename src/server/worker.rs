@@ -17,8 +17,8 @@ use crate::stats::{Handle, Scope, ServerStats};
 use crate::stream::buffers::Buffers;
 
 /// How often idle upstream connections are looked over.
-const SWEEP: Duration = Duration::from_secs(1);
-/// The same while requests wait for a permit that another worker may give back.
+const SWEEP: Duration = Duration::from_millis(500);
+/// The same while requests wait, here or elsewhere, for permits that idle connections may hold.
 const SWEEP_BUSY: Duration = Duration::from_millis(50);
 
 /// What connections and streams share on their worker.
@@ -208,12 +208,12 @@ async fn sweep(state: Rc<State>) {
         let clusters = state.clusters.borrow().clone();
         state.retired_clusters.borrow_mut().retain(|view| !view.pool.is_unused());
         let retired = state.retired_clusters.borrow().clone();
-        let mut waiting = 0;
+        let mut short = false;
         for view in clusters.iter().chain(&retired) {
             view.sweep();
-            waiting += view.pool.waiting();
+            short |= view.is_short();
         }
-        pause = if waiting > 0 { SWEEP_BUSY } else { SWEEP };
+        pause = if short { SWEEP_BUSY } else { SWEEP };
         let stats = &state.stats;
         stats.panics.add(state.worker.rt.panics().saturating_sub(stats.panics.get()));
         state.retired.borrow_mut().retain(|slot| slot.connections.open() > 0);

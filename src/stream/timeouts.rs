@@ -65,6 +65,8 @@ impl Timeouts {
     /// Bytes moved, either way.
     pub(super) fn on_progress(&mut self, now: Instant) {
         self.idle_at = self.idle.map(|limit| now + limit);
+        // A client that takes bytes is there, whatever it closed; one that is not answers them with a reset.
+        self.gone = self.gone.map(|_| now + HALF_CLOSE_GRACE);
     }
 
     /// The request is here whole.

@@ -73,7 +73,7 @@ impl Connection {
     pub fn keep(mut self, now: Instant) {
         let view = self.view.clone();
         self.transport.detach();
-        if view.is_retired() || view.is_wanted_elsewhere() || self.transport.has_pending_read() {
+        if view.is_retired() || view.wanted_elsewhere() > 0 || self.transport.has_pending_read() {
             return;
         }
         if self.is_spent() {

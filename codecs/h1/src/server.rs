@@ -272,7 +272,7 @@ impl Server {
 
     /// Nothing of a request has come yet.
     pub fn is_idle(&self) -> bool {
-        matches!(&self.recv, Receive::Head { progress, .. } if !progress.is_partial())
+        matches!(&self.recv, Receive::Head { progress, blank_lines: 0 } if !progress.is_partial())
     }
 
     /// The final head is written.

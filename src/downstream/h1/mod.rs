@@ -31,6 +31,8 @@ use exchange::Exchange;
 
 /// How long a refused or finished client may take to read what was sent.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Most bytes read for that, in bytes.
+const LINGER_LIMIT: usize = 1 << 20;
 /// A connection that is to end while it is idle may bring one more request for this long.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -208,6 +210,7 @@ impl Connection {
     /// connection before the client has read our last words (RFC 9112 section 9.6).
     async fn linger(mut self) {
         let mut waste = ReadBuffer::new(&self.slot.worker.buffers);
+        let mut wasted = 0;
         self.timer.set_after(CLOSE_TIMEOUT);
         std::future::poll_fn(|task| {
             if self.timer.poll(task).is_ready() {
@@ -217,13 +220,14 @@ impl Connection {
             if let Poll::Ready(Err(_)) = self.transport.poll_close(task) {
                 return Poll::Ready(());
             }
-            loop {
+            while wasted < LINGER_LIMIT {
                 waste.bytes.clear();
-                let read = ready!(waste.poll_fill(task, &mut *self.transport));
-                if read.unwrap_or(0) == 0 {
-                    return Poll::Ready(());
+                match ready!(waste.poll_fill(task, &mut *self.transport)) {
+                    Ok(read) if read > 0 => wasted += read,
+                    _ => return Poll::Ready(()),
                 }
             }
+            Poll::Ready(())
         })
         .await;
     }
