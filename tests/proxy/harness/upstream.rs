@@ -67,7 +67,12 @@ impl Drop for Blackhole {
     fn drop(&mut self) {}
 }
 
-/// An address where nobody listens.
+/// An address where nobody listens, and nobody will: the port is bound for the rest of the run, and never listened on.
 pub(crate) fn closed_port() -> String {
-    Upstream::start().address()
+    use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
+    let bound = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&bound, &std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = std::net::SocketAddr::try_from(getsockname(&bound).unwrap()).unwrap();
+    std::mem::forget(bound);
+    address.to_string()
 }
