@@ -6,4 +6,4 @@ mod view;
 
 pub use accept::accept_loop;
 pub use admission::{Admission, ConnectionLimit, Connections};
-pub use view::{ListenerSlot, ListenerView, RouteExtras};
+pub use view::{ConnectionStats, ListenerSlot, ListenerView, RouteExtras};

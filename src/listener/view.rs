@@ -28,7 +28,14 @@ pub struct ListenerView {
     pub clusters: Rc<[Rc<ClusterView>]>,
     pub stats: Handle<HttpStats>,
     pub listener_stats: Handle<ListenerStats>,
+    pub connection_stats: Rc<ConnectionStats>,
     pub access_logs: Rc<[Logger]>,
+}
+
+/// What a connection counts in, behind one pointer: thousands of idle ones hold it.
+pub struct ConnectionStats {
+    pub http: Handle<HttpStats>,
+    pub listener: Handle<ListenerStats>,
 }
 
 /// What a route brings besides its match and action.

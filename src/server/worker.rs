@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{ListenerSnapshot, Snapshot};
 use crate::cluster::ClusterView;
-use crate::listener::{ConnectionLimit, Connections, ListenerSlot, ListenerView, accept_loop};
+use crate::listener::{ConnectionLimit, ConnectionStats, Connections, ListenerSlot, ListenerView, accept_loop};
 use crate::runtime::Rt;
 use crate::runtime::control::Sender;
 use crate::runtime::mailbox;
@@ -162,6 +162,10 @@ impl State {
             extras: listener.extras.clone(),
             filters: listener.filters.clone(),
             clusters: clusters.clone(),
+            connection_stats: Rc::new(ConnectionStats {
+                http: listener.stats.worker(index),
+                listener: listener.listener_stats.worker(index),
+            }),
             stats: listener.stats.worker(index),
             listener_stats: listener.listener_stats.worker(index),
             access_logs: listener.access_logs.iter().map(|log| log.logger(index)).collect(),

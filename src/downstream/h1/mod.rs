@@ -21,9 +21,8 @@ use nuncio_h1::Server;
 use nuncio_http::Output;
 
 use crate::error::Side;
-use crate::listener::{Admission, ListenerSlot};
+use crate::listener::{Admission, ConnectionStats, ListenerSlot};
 use crate::runtime::{Timer, Transport};
-use crate::stats::{Handle, HttpStats, ListenerStats};
 use crate::stream::buffers::ReadBuffer;
 use crate::stream::info::ConnectionInfo;
 use crate::stream::{Downstream, Outcome, Stream};
@@ -43,13 +42,12 @@ pub struct Connection {
     slot: Rc<ListenerSlot>,
     timer: Timer,
     opened: Instant,
-    requests: u64,
+    requests: u32,
     /// Who ended it, and whether a request was on its way: for the stats.
     ended_by: Side,
     in_request: bool,
     /// Those of the listener as it was called when the connection came.
-    stats: Handle<HttpStats>,
-    listener_stats: Handle<ListenerStats>,
+    stats: Rc<ConnectionStats>,
     /// Counts the connection in its listener, and wakes it for a drain.
     admission: Admission,
 }
@@ -91,8 +89,7 @@ impl Connection {
             requests: 0,
             ended_by: Side::Local,
             in_request: false,
-            stats: view.stats.clone(),
-            listener_stats: view.listener_stats.clone(),
+            stats: view.connection_stats.clone(),
             admission,
             slot,
         }
@@ -143,9 +140,9 @@ impl Connection {
             }
             ready!(self.timer.poll(task));
             if outlived {
-                self.stats.downstream_cx_max_duration_reached.inc();
+                self.stats.http.downstream_cx_max_duration_reached.inc();
             } else if !ending {
-                self.stats.downstream_cx_idle_timeout.inc();
+                self.stats.http.downstream_cx_idle_timeout.inc();
             }
             Poll::Ready(false)
         })
@@ -161,7 +158,7 @@ impl Connection {
             codec: Server::new(view.limits.clone()),
             buffer: ReadBuffer::new(&self.slot.worker.buffers),
             output: Output::new(),
-            stats: &self.stats,
+            stats: &self.stats.http,
             head_start: self.slot.worker.rt.now(),
             closed: false,
         };
@@ -172,10 +169,10 @@ impl Connection {
                 Ok(None) => break Next::Idle,
                 Err(error) => break exchange.refuse(&view, &self.info, error, &self.timer).await,
             };
-            self.requests += 1;
+            self.requests = self.requests.saturating_add(1);
             let outlived =
                 view.http.max_connection_duration.is_some_and(|limit| view.worker.rt.now() >= self.opened + limit);
-            if view.http.max_requests_per_connection.is_some_and(|most| self.requests >= most) {
+            if view.http.max_requests_per_connection.is_some_and(|most| u64::from(self.requests) >= most) {
                 view.stats.downstream_cx_max_requests_reached.inc();
                 exchange.codec.close_after_response();
             } else if outlived {
@@ -236,12 +233,12 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         let lived = self.slot.worker.rt.now().saturating_duration_since(self.opened);
-        self.listener_stats.downstream_cx_active.dec();
-        self.listener_stats.downstream_cx_destroy.inc();
-        self.listener_stats.downstream_cx_length_ms.record(lived);
-        self.stats.downstream_cx_active.dec();
-        self.stats.downstream_cx_http1_active.dec();
-        let stats = &self.stats;
+        self.stats.listener.downstream_cx_active.dec();
+        self.stats.listener.downstream_cx_destroy.inc();
+        self.stats.listener.downstream_cx_length_ms.record(lived);
+        self.stats.http.downstream_cx_active.dec();
+        self.stats.http.downstream_cx_http1_active.dec();
+        let stats = &self.stats.http;
         stats.downstream_cx_destroy.inc();
         let (ended, in_request) = match self.ended_by {
             Side::Downstream => (&stats.downstream_cx_destroy_remote, &stats.downstream_cx_destroy_remote_active_rq),
@@ -252,6 +249,6 @@ impl Drop for Connection {
             stats.downstream_cx_destroy_active_rq.inc();
             in_request.inc();
         }
-        self.stats.downstream_cx_length_ms.record(lived);
+        self.stats.http.downstream_cx_length_ms.record(lived);
     }
 }
