@@ -49,11 +49,6 @@ impl Rt {
         self.0.now()
     }
 
-    /// The monotonic clock, read now.
-    pub fn precise_now(&self) -> Instant {
-        clock::monotonic()
-    }
-
     /// Wall-clock time since 1970-01-01 UTC, of this turn of the loop.
     pub fn unix_time(&self) -> Duration {
         self.0.wall.unix_time(self.now())

@@ -61,11 +61,6 @@ impl HeaderList {
         self.fields.is_empty()
     }
 
-    /// Size of all names and values, in bytes.
-    pub fn text_size(&self) -> usize {
-        self.iter().map(|field| field.name.len() + field.value.len()).sum()
-    }
-
     /// The fields, in order.
     pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
         self.fields.iter().map(|entry| self.field(entry))
