@@ -200,9 +200,9 @@ fn limits(http: &config::Http) -> nuncio_h1::Limits {
         fields: http.max_headers_count,
         target_bytes: http.max_request_target,
         underscores: match http.headers_with_underscores_action {
-            config::Underscores::Allow => nuncio_h1::Underscores::Allow,
-            config::Underscores::RejectRequest => nuncio_h1::Underscores::Reject,
-            config::Underscores::DropHeader => nuncio_h1::Underscores::Drop,
+            config::Underscores::Allow => nuncio_http::Underscores::Allow,
+            config::Underscores::RejectRequest => nuncio_http::Underscores::Reject,
+            config::Underscores::DropHeader => nuncio_http::Underscores::Drop,
         },
         keep_trailers: http.enable_trailers,
         ..nuncio_h1::Limits::default()

@@ -2,8 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use nuncio_h1::Upgrade;
-use nuncio_http::Method;
+use nuncio_http::{Method, Upgrade};
 
 use super::ends::Downstream;
 use super::info::StreamInfo;

@@ -25,8 +25,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use nuncio_h1::Upgrade;
-use nuncio_http::{HeaderList, Method, RequestHead, Version};
+use nuncio_http::{HeaderList, Method, RequestHead, Upgrade, Version};
 
 use super::attempt::Attempt;
 use super::ends::{Downstream, Outcome};

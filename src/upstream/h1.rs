@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use nuncio_h1::{Client, Limits, Recv, Upgrade};
-use nuncio_http::{Output, RequestHead, ResponseHead};
+use nuncio_h1::{Client, Limits, Recv};
+use nuncio_http::{Output, RequestHead, ResponseHead, Upgrade};
 
 use super::connection::Connection;
 use crate::error::{Error, Kind, Phase};

@@ -16,7 +16,7 @@
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
-use nuncio_http::{BodyLength, HeaderList, LengthError, Method, Output, RequestHead, ResponseHead, validate};
+use nuncio_http::{BodyLength, HeaderList, LengthError, Method, Output, RequestHead, ResponseHead, Upgrade, validate};
 
 use crate::body::{Body, ends_message};
 use crate::error::{EncodeError, Error};
@@ -25,7 +25,6 @@ use crate::limits::Limits;
 use crate::plan::{RequestKind, put_upgrade};
 use crate::recv::Recv;
 use crate::send::{BodyWriter, CHUNKED_FIELD, atomically, put_content_length, put_fields};
-use crate::upgrade::Upgrade;
 
 /// One HTTP/1 connection with a server.
 #[derive(Debug)]

@@ -16,14 +16,13 @@ mod plan;
 mod recv;
 mod send;
 mod server;
-mod upgrade;
 
 #[cfg(test)]
 mod tests;
 
 pub use client::Client;
 pub use error::{EncodeError, Error};
-pub use limits::{Limits, Underscores};
+pub use limits::Limits;
+pub use nuncio_http::{Underscores, Upgrade};
 pub use recv::{Recv, Request};
 pub use server::Server;
-pub use upgrade::Upgrade;

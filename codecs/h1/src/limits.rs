@@ -1,5 +1,7 @@
 //! What a peer may make us hold in memory (row L-8 and the chunk and trailer rows of the threat list).
 
+use nuncio_http::Underscores;
+
 /// Most fields of one head that any configuration can allow: the tokeniser's table stands on the stack.
 pub(crate) const MAX_FIELDS: usize = 256;
 
@@ -26,14 +28,6 @@ pub struct Limits {
     pub underscores: Underscores,
     /// Yield trailers (and keep the `trailer` field). They are checked in any case.
     pub keep_trailers: bool,
-}
-
-/// CGI and its heirs read `x_forwarded_for` and `x-forwarded-for` as one name (row T-4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Underscores {
-    Reject,
-    Drop,
-    Allow,
 }
 
 impl Default for Limits {

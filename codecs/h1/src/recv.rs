@@ -1,9 +1,7 @@
 //! The parts of a message as a driver pulls them.
 
 use bytes::Bytes;
-use nuncio_http::{HeaderList, RequestHead};
-
-use crate::upgrade::Upgrade;
+use nuncio_http::{HeaderList, RequestHead, Upgrade};
 
 /// One part of a message. `H` is [`Request`] on the server side, `ResponseHead` on the client side.
 #[derive(Debug)]

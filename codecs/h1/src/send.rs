@@ -2,9 +2,8 @@
 //! head may still hold and writes its own. What it writes it has checked, whoever made it (row S-19).
 
 use bytes::Bytes;
-use nuncio_http::{BodyAccountant, BodyLength, HeaderId, HeaderList, Output, reason_phrase, validate};
+use nuncio_http::{BodyAccountant, BodyLength, HeaderId, HeaderList, Output, may_be_trailer, reason_phrase, validate};
 
-use crate::chunked::may_be_trailer;
 use crate::error::EncodeError;
 
 /// Room for a common head, in bytes; more is found when needed.

@@ -8,11 +8,15 @@ mod list;
 mod method;
 mod name;
 mod output;
+mod trailers;
+mod upgrade;
 pub mod validate;
 
 pub use body::{BodyAccountant, BodyLength, LengthError};
 pub use head::{RequestHead, ResponseHead, Scheme, Version, reason_phrase};
 pub use list::{Field, HeaderList};
 pub use method::Method;
-pub use name::{HeaderId, HeaderName, InvalidName, Name};
+pub use name::{HeaderId, HeaderName, InvalidName, Name, Underscores};
 pub use output::{Mark, Output};
+pub use trailers::may_be_trailer;
+pub use upgrade::{Protocol, Upgrade};

@@ -238,6 +238,14 @@ impl fmt::Display for HeaderName {
     }
 }
 
+/// What becomes of a request field whose name holds an underscore: CGI and its heirs read `x_forwarded_for` and `x-forwarded-for` as one name (row T-4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Underscores {
+    Reject,
+    Drop,
+    Allow,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -70,6 +70,23 @@ pub fn parse_authority(text: &[u8]) -> Option<Authority<'_>> {
     valid.then_some(Authority { host, port })
 }
 
+/// One host: equal in any case and with or without the root's dot.
+pub fn same_host(a: Authority<'_>, b: Authority<'_>) -> bool {
+    let undotted =
+        |authority: Authority<'_>| -> usize { authority.host.len() - usize::from(authority.host.ends_with(b".")) };
+    a.host[..undotted(a)].eq_ignore_ascii_case(&b.host[..undotted(b)])
+}
+
+/// `1*DIGIT`, at most 19 of them and below 2^63 (RFC 9110 section 8.6, row S-3).
+pub fn parse_content_length(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || value.len() > 19 || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    // 19 digits stay below 2^64.
+    let length = value.iter().fold(0u64, |length, digit| length * 10 + u64::from(digit & 0x0f));
+    i64::try_from(length).ok().map(|_| length)
+}
+
 fn is_ipv6(address: &[u8]) -> bool {
     std::str::from_utf8(address).is_ok_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok())
 }

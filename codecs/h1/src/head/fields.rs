@@ -1,13 +1,12 @@
 //! One pass over the fields of a head: hop-by-hop fields are read and dropped, the rest goes into the list
 //! (RFC 9110 section 7.6.1, row T-1).
 
-use nuncio_http::{HeaderId, HeaderList, Version, validate};
+use nuncio_http::{HeaderId, HeaderList, Underscores, Upgrade, Version, validate};
 
 use super::Kind;
 use super::framing::Framing;
 use crate::error::Error;
-use crate::limits::{Limits, Underscores};
-use crate::upgrade::Upgrade;
+use crate::limits::Limits;
 
 /// Spare room in a list for what the proxy adds: text in bytes, and fields.
 const SPARE_TEXT: usize = 320;

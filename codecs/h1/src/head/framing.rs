@@ -1,7 +1,8 @@
 //! How long the body is (RFC 9112 section 6). The rules are stricter than the RFC allows, on purpose: each lenience is a way
 //! for two readers to disagree about where a message ends (rows S-1 to S-3).
 
-use nuncio_http::{BodyLength, Version, validate};
+use nuncio_http::validate::{self, parse_content_length};
+use nuncio_http::{BodyLength, Version};
 
 use crate::error::Error;
 
@@ -42,16 +43,6 @@ impl Framing {
             (None, None) => Ok(None),
         }
     }
-}
-
-/// `1*DIGIT`, at most 19 of them and below 2^63 (RFC 9110 section 8.6, row S-3).
-fn parse_content_length(value: &[u8]) -> Option<u64> {
-    if value.is_empty() || value.len() > 19 || !value.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    // 19 digits stay below 2^64.
-    let length = value.iter().fold(0u64, |length, digit| length * 10 + u64::from(digit & 0x0f));
-    i64::try_from(length).ok().map(|_| length)
 }
 
 /// The one coding we know is `chunked`, alone (RFC 9112 section 6.1 and 7, row S-2). A list of other codings is

@@ -1,12 +1,11 @@
 //! Response heads (RFC 9112 section 4). What the body is also depends on the request, so that is left to the client.
 
-use nuncio_http::{BodyLength, HeaderId, ResponseHead, Version};
+use nuncio_http::{BodyLength, HeaderId, ResponseHead, Upgrade, Version};
 
 use super::fields::Fields;
 use super::{Kind, Progress, Table, check_size, explain, lines_end_with_crlf, refuse};
 use crate::error::Error;
 use crate::limits::{Limits, MAX_FIELDS};
-use crate::upgrade::Upgrade;
 
 /// A response head and what its hop-by-hop fields said.
 pub(crate) struct Response {

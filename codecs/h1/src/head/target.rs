@@ -1,7 +1,7 @@
 //! The four forms of a request target, and the one authority of a request (RFC 9112 sections 3.2 and 3.3, rows S-12
 //! and T-6).
 
-use nuncio_http::validate::{self, Authority};
+use nuncio_http::validate::{self, Authority, same_host};
 use nuncio_http::{Method, Scheme, Version};
 
 use crate::error::Error;
@@ -90,11 +90,4 @@ fn absolute<'b>(method: Method, target: &'b [u8], host: Option<Authority<'_>>) -
 fn strip_scheme<'b>(target: &'b [u8], scheme: &[u8]) -> Option<&'b [u8]> {
     let (start, rest) = target.split_at_checked(scheme.len())?;
     start.eq_ignore_ascii_case(scheme).then_some(rest)
-}
-
-/// Equal in any case and with or without the root's dot.
-fn same_host(a: Authority<'_>, b: Authority<'_>) -> bool {
-    let undotted =
-        |authority: Authority<'_>| -> usize { authority.host.len() - usize::from(authority.host.ends_with(b".")) };
-    a.host[..undotted(a)].eq_ignore_ascii_case(&b.host[..undotted(b)])
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use nuncio_http::validate;
+use crate::validate;
 
 /// Longest protocol name taken, in bytes.
 const MAX_PROTOCOL: usize = 22;
