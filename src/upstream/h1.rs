@@ -12,6 +12,7 @@ use std::time::Instant;
 use nuncio_h1::{Client, Limits, Recv};
 use nuncio_http::{Output, RequestHead, ResponseHead, Upgrade};
 
+use super::FromUpstream;
 use super::connection::Connection;
 use crate::error::{Error, Kind, Phase};
 use crate::filter::{Chunk, Part};
@@ -30,16 +31,6 @@ pub struct Exchange {
     broken: bool,
     /// The tunnel's end was passed on.
     closed: bool,
-}
-
-/// What comes from an upstream.
-pub enum FromUpstream {
-    /// A head, interim or final. `end`: the response ends with it.
-    Head {
-        head: ResponseHead,
-        end: bool,
-    },
-    Part(Part),
 }
 
 impl Exchange {
@@ -61,8 +52,8 @@ impl Exchange {
         self.connection.is_reused()
     }
 
-    pub fn local_addr(&self) -> Addr {
-        self.connection.transport.local_addr().clone()
+    pub fn local_addr(&self) -> &Addr {
+        self.connection.transport.local_addr()
     }
 
     /// No byte of the request left this process: nobody can have acted on it.
@@ -125,10 +116,10 @@ impl Exchange {
     }
 
     /// The next part of the response.
-    pub fn poll_recv(&mut self, task: &mut Context<'_>) -> Poll<Result<FromUpstream, Error>> {
+    pub fn poll_recv(&mut self, task: &mut Context<'_>, most: usize) -> Poll<Result<FromUpstream, Error>> {
         loop {
             let part = match self.codec.recv(&mut self.buffer.bytes) {
-                Ok(Recv::NeedMore) => ready!(self.poll_fill(task))?,
+                Ok(Recv::NeedMore) => ready!(self.poll_fill(task, most))?,
                 Ok(part) => part,
                 Err(error) => return Poll::Ready(Err(self.protocol(error))),
             };
@@ -144,8 +135,8 @@ impl Exchange {
         }
     }
 
-    fn poll_fill(&mut self, task: &mut Context<'_>) -> Poll<Result<Recv<ResponseHead>, Error>> {
-        Poll::Ready(match ready!(self.buffer.poll_fill(task, &mut *self.connection.transport)) {
+    fn poll_fill(&mut self, task: &mut Context<'_>, most: usize) -> Poll<Result<Recv<ResponseHead>, Error>> {
+        Poll::Ready(match ready!(self.buffer.poll_fill(task, &mut *self.connection.transport, most)) {
             Ok(0) => {
                 self.connection.closed_by_host = true;
                 self.codec.recv_eof(&self.buffer.bytes).map_err(|_| self.lost())
@@ -167,8 +158,10 @@ impl Exchange {
         }
     }
 
-    /// The exchange ends early: the connection is closed.
-    pub fn abandon(self) {}
+    /// Nothing is pulled for a while: spare memory goes back.
+    pub fn rest(&mut self) {
+        self.buffer.release();
+    }
 
     /// Index of the host in its cluster.
     pub fn host(&self) -> usize {
