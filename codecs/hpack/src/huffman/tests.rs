@@ -84,7 +84,8 @@ fn every_octet_and_every_pair() {
 
 #[test]
 fn padding_and_eos() {
-    let cases: &[(&[u8], Result<&[u8], Error>)] = &[
+    type Case = (&'static [u8], Result<&'static [u8], Error>);
+    let cases: &[Case] = &[
         // `0` is 00000, `a` is 00011, `&` is 11111000, EOS is thirty ones.
         (&[0b0001_1111], Ok(b"a")),
         (&[0b0001_1110], Err(Error::HuffmanPadding)),
