@@ -76,6 +76,12 @@ impl Decoder {
         Ok(())
     }
 
+    /// Octets allocated.
+    #[cfg(test)]
+    pub(crate) fn memory(&self) -> usize {
+        self.table.memory() + self.name.capacity() + self.value.capacity()
+    }
+
     #[cfg(test)]
     pub(crate) fn table(&self) -> &DynamicTable {
         &self.table
@@ -120,6 +126,7 @@ impl Decoder {
         let never_indexed = !inserted && rest.first().is_some_and(|first| first & 0x10 != 0);
         let index = integer::read(rest, prefix)? as usize;
         let source = match index.checked_sub(static_table::LEN + 1) {
+            Some(nth) if nth >= self.table.len() => return Err(Error::BadIndex),
             Some(nth) => Name::Of(nth),
             None if index == 0 => {
                 let name = string(rest, &mut self.name)?;

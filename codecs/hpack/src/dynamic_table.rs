@@ -48,7 +48,7 @@ pub(crate) enum Name<'a> {
 }
 
 /// Size of a field in a table (section 4.1).
-pub(crate) fn size_of(name: &[u8], value: &[u8]) -> usize {
+pub(crate) fn entry_size(name: &[u8], value: &[u8]) -> usize {
     name.len() + value.len() + OVERHEAD
 }
 
@@ -71,6 +71,12 @@ impl DynamicTable {
         self.size
     }
 
+    /// Octets allocated.
+    #[cfg(test)]
+    pub(crate) fn memory(&self) -> usize {
+        self.text.capacity() + self.entries.capacity() * size_of::<Place>()
+    }
+
     /// Evicts what does not fit any more (section 4.3).
     pub(crate) fn resize(&mut self, max_size: usize) {
         self.max_size = max_size.min(1 << 30);
@@ -91,21 +97,20 @@ impl DynamicTable {
         Some(Entry { id: place.id, name, value })
     }
 
-    /// Inserts a field, for which old ones go; one that is larger than the table empties it (section 4.4). Says whether
-    /// it is now in the table.
-    pub(crate) fn insert(&mut self, name: Name<'_>, value: &[u8]) -> bool {
+    /// Inserts a field, for which old ones go; one that is larger than the table empties it (section 4.4).
+    pub(crate) fn insert(&mut self, name: Name<'_>, value: &[u8]) {
         let (id, name_len, source) = match name {
             Name::Text(id, text) => (id, text.len(), None),
             Name::Of(index) => match self.entries.get(index) {
                 Some(place) => (place.id, place.name_len as usize, Some(place.at)),
-                None => return false,
+                None => return,
             },
         };
         let len = name_len + value.len();
         // The text of evicted entries stays where it is until there is room for the new one.
         self.evict_down_to(self.max_size.saturating_sub(len + OVERHEAD));
         if len + OVERHEAD > self.max_size {
-            return false;
+            return;
         }
         self.make_room(len, source);
         let at = self.base.wrapping_add(self.text.len() as u32);
@@ -120,7 +125,6 @@ impl DynamicTable {
         // Both are below `max_size`.
         self.entries.push_front(Place { id, at, name_len: name_len as u32, value_len: value.len() as u32 });
         self.size += len + OVERHEAD;
-        true
     }
 
     fn evict_down_to(&mut self, size: usize) {

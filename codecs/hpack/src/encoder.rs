@@ -4,10 +4,14 @@
 use nuncio_http::HeaderId;
 
 use crate::DEFAULT_TABLE_SIZE;
-use crate::dynamic_table::{DynamicTable, Name, size_of};
+use crate::dynamic_table::{DynamicTable, Name, entry_size};
 use crate::index::{Index, Print};
 use crate::static_table::{self, Found};
 use crate::{huffman, integer};
+
+/// Values of one name that are inserted, if the static table does not have the name. Where there are more at a time, it is
+/// an identifier of the message in all likelihood, and would push all other fields out.
+const MOST_VALUES: usize = 4;
 
 /// Encodes the header blocks that go out on one connection.
 #[derive(Debug)]
@@ -84,23 +88,25 @@ impl Encoder {
             return write_literal(Literal::Without, static_name, name, value, out);
         }
         let print = Print::new(id, name, value);
-        let mut name_index = static_name;
-        for (index, same_value) in self.index.candidates(print) {
-            let Some(entry) = self.table.get(index) else { break };
+        let (mut name_index, mut others) = (static_name, 0);
+        for (nth, same_value) in self.index.candidates(print) {
+            let Some(entry) = self.table.get(nth) else { break };
             if id == HeaderId::Other && entry.name != name {
                 continue;
             }
-            let index = index + static_table::LEN + 1;
+            let index = static_table::LEN + 1 + nth;
             if same_value && entry.value == value {
                 return integer::write(index, 7, 0x80, out);
             }
             if name_index == 0 {
                 name_index = index;
             }
+            others += 1;
         }
-        // The first one of a name that has no other index goes in for its name.
-        let worth_it = !varies || name_index == 0;
-        if worth_it && size_of(name, value) <= self.table.max_size() / 4 * 3 {
+        // The first one of a name without a static index goes in for its name, in any case.
+        let most_values = if varies { 1 } else { MOST_VALUES };
+        let worth_it = static_name > 0 || others < most_values;
+        if worth_it && entry_size(name, value) <= self.table.max_size() / 4 * 3 {
             write_literal(Literal::Incremental, name_index, name, value, out);
             self.table.insert(Name::Text(id, name), value);
             self.index.insert(print, self.table.len());

@@ -6,11 +6,12 @@ mod table;
 mod tests;
 
 use crate::error::Error;
-use table::{CODES, EOS, LONGEST, ORDER, ROWS, STEP_BITS, STEPS, Step};
+use table::{CODES, EOS, LENGTHS, LONGEST, ORDER, ROWS, STEP_BITS, STEPS, Step};
 
 /// Octets that [`encode`] makes of `text`.
 pub(crate) fn encoded_len(text: &[u8]) -> usize {
-    let bits: usize = text.iter().map(|&octet| usize::from(CODES[usize::from(octet)].len)).sum();
+    // Thirty bits an octet at most: nothing that fits into memory overflows.
+    let bits = text.iter().fold(0, |bits: usize, &octet| bits.wrapping_add(LENGTHS[usize::from(octet)].into()));
     bits.div_ceil(8)
 }
 
@@ -39,68 +40,64 @@ pub(crate) fn decode<'a>(input: &[u8], out: &'a mut Vec<u8>) -> Result<&'a [u8],
     if out.len() < most {
         out.resize(most, 0);
     }
+    let room = out.as_mut_slice();
     let mut reader = Bits { input, bits: 0, have: 0 };
     let mut at = 0;
-    loop {
-        if reader.have < LONGEST && !reader.refill() {
+    while reader.has(STEP_BITS) {
+        let step = reader.peek();
+        if step.first > 0 {
+            put(room, &mut at, step.symbols, 1 + usize::from(step.both != step.first));
+            reader.skip(step.both);
+        } else if reader.has(LONGEST) {
+            let (symbol, len) = long_code(reader.bits)?;
+            put(room, &mut at, [symbol, 0], 1);
+            reader.skip(len);
+        } else {
             break;
         }
-        let step = STEPS[(reader.bits >> (u64::BITS - STEP_BITS)) as usize];
-        if step.first > 0 {
-            put(out, at, step.symbols);
-            at += 1 + usize::from(step.both != step.first);
-            reader.skip(step.both);
-        } else {
-            put(out, at, [reader.long_code()?, 0]);
-            at += 1;
-        }
     }
-    at = decode_tail(reader, out, at)?;
-    Ok(out.get(..at).unwrap_or_default())
+    decode_tail(reader, room, &mut at)?;
+    Ok(room.get(..at).unwrap_or_default())
 }
 
 /// The last 29 bits or fewer: symbols as long as they lie within them, then the padding.
-fn decode_tail(mut reader: Bits<'_>, out: &mut [u8], mut at: usize) -> Result<usize, Error> {
-    // With ones behind the end, padding looks like the beginning of EOS.
-    reader.bits |= u64::MAX >> reader.have;
-    loop {
-        let Step { symbols, first, both } = STEPS[(reader.bits >> (u64::BITS - STEP_BITS)) as usize];
+fn decode_tail(mut reader: Bits<'_>, out: &mut [u8], at: &mut usize) -> Result<(), Error> {
+    // With ones behind the end, padding is the beginning of EOS, and the first symbol not to lie within the bits.
+    reader.fill_with_ones();
+    while reader.bits != u64::MAX {
+        let Step { symbols, first, both } = reader.peek();
         if first == 0 {
-            let mut ahead = Bits { have: u64::BITS, ..reader };
-            let Ok(symbol) = ahead.long_code() else { break };
-            let len = u64::BITS - ahead.have;
-            if len > reader.have {
+            let (symbol, len) = long_code(reader.bits)?;
+            if u32::from(len) > reader.have {
                 break;
             }
-            put(out, at, [symbol, 0]);
-            at += 1;
-            reader.skip(len as u8);
+            put(out, at, [symbol, 0], 1);
+            reader.skip(len);
         } else if u32::from(both) <= reader.have {
-            put(out, at, symbols);
-            at += 1 + usize::from(both != first);
+            put(out, at, symbols, 1 + usize::from(both != first));
             reader.skip(both);
         } else if u32::from(first) <= reader.have {
-            put(out, at, symbols);
-            at += 1;
+            put(out, at, symbols, 1);
             reader.skip(first);
         } else {
             break;
         }
-        reader.bits |= u64::MAX >> reader.have;
+        reader.fill_with_ones();
     }
-    let padded = reader.have < 8 && reader.bits == u64::MAX;
-    if padded { Ok(at) } else { Err(Error::HuffmanPadding) }
+    if reader.have < 8 && reader.bits == u64::MAX { Ok(()) } else { Err(Error::HuffmanPadding) }
 }
 
+/// Writes two symbols, of which `count` are.
 #[inline]
-fn put(out: &mut [u8], at: usize, symbols: [u8; 2]) {
+fn put(out: &mut [u8], at: &mut usize, symbols: [u8; 2], count: usize) {
     // Always there: `decode` made room.
-    if let Some(place) = out.get_mut(at..at + 2) {
-        place.copy_from_slice(&symbols);
+    if let Some(place) = out.get_mut(*at..).and_then(|rest| rest.first_chunk_mut()) {
+        *place = symbols;
+        *at += count;
     }
 }
 
-/// Bits of the input, in a word.
+/// The input, some bits of it in a word.
 struct Bits<'a> {
     input: &'a [u8],
     /// Left-aligned; what stands behind the first `have` is undefined.
@@ -109,45 +106,61 @@ struct Bits<'a> {
 }
 
 impl Bits<'_> {
-    /// Fills the word to 56 bits at least. `false`: the input is used up, and fewer than [`LONGEST`] are left.
+    /// Whether there are `len` more bits, 56 at most; then they are in the word.
     #[inline]
-    fn refill(&mut self) -> bool {
+    fn has(&mut self, len: u32) -> bool {
+        if self.have < len {
+            self.refill();
+        }
+        self.have >= len
+    }
+
+    #[inline]
+    fn refill(&mut self) {
         if let Some((word, _)) = self.input.split_first_chunk() {
             // The octet that fits only in part comes again next time, to the same place.
             self.bits |= u64::from_be_bytes(*word) >> self.have;
             let octets = (u64::BITS - 1 - self.have) / 8;
             self.input = &self.input[octets as usize..];
             self.have += octets * 8;
-            return true;
+            return;
         }
         while let Some((&octet, rest)) = self.input.split_first().filter(|_| self.have <= u64::BITS - 8) {
             self.input = rest;
             self.bits |= u64::from(octet) << (u64::BITS - 8 - self.have);
             self.have += 8;
         }
-        self.have >= LONGEST
+    }
+
+    fn fill_with_ones(&mut self) {
+        self.bits |= u64::MAX >> self.have;
     }
 
     #[inline]
-    fn skip(&mut self, len: u8) {
-        self.bits <<= len;
-        self.have -= u32::from(len);
+    fn peek(&self) -> Step {
+        STEPS[(self.bits >> (u64::BITS - STEP_BITS)) as usize]
     }
 
-    /// Takes a symbol whose code is longer than [`STEP_BITS`]; there are [`LONGEST`] bits.
-    #[inline(never)]
-    fn long_code(&mut self) -> Result<u8, Error> {
-        let word = (self.bits >> 32) as u32;
-        for len in STEP_BITS as u8 + 1..=LONGEST as u8 {
-            let row = ROWS[usize::from(len)];
-            if word <= row.last {
-                self.skip(len);
-                let nth = usize::from(row.start) + ((word - row.first) >> (32 - u32::from(len))) as usize;
-                let symbol = ORDER.get(nth).map_or(EOS, |&symbol| usize::from(symbol));
-                return u8::try_from(symbol).map_err(|_| Error::HuffmanEos);
-            }
-        }
-        // Not reached: the last row ends with the last word.
-        Err(Error::HuffmanEos)
+    /// `len`: at most what there is.
+    #[inline]
+    fn skip(&mut self, len: u8) {
+        self.bits <<= len;
+        self.have = self.have.wrapping_sub(len.into());
     }
+}
+
+/// The symbol that these bits begin with, whose code is longer than [`STEP_BITS`], and the bits of the code.
+#[inline(never)]
+fn long_code(bits: u64) -> Result<(u8, u8), Error> {
+    let word = (bits >> 32) as u32;
+    for len in STEP_BITS as u8 + 1..=LONGEST as u8 {
+        let row = ROWS[usize::from(len)];
+        if word <= row.last {
+            let nth = usize::from(row.start) + ((word - row.first) >> (32 - u32::from(len))) as usize;
+            let symbol = ORDER.get(nth).map_or(EOS, |&symbol| usize::from(symbol));
+            return u8::try_from(symbol).map(|symbol| (symbol, len)).map_err(|_| Error::HuffmanEos);
+        }
+    }
+    // Not reached: the last row ends with the last word.
+    Err(Error::HuffmanEos)
 }

@@ -7,9 +7,9 @@ pub(super) const EOS: usize = 256;
 /// The longest code, in bits.
 pub(super) const LONGEST: u32 = 30;
 
-/// Bits of a symbol's code.
+/// Bits of the code of each octet, and of EOS.
 #[rustfmt::skip]
-const LENGTHS: [u8; 257] = [
+pub(super) static LENGTHS: [u8; 257] = [
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28,
     28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 28,
     6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6,

@@ -20,11 +20,10 @@ fn hex(text: &str) -> Vec<u8> {
     digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
-/// Pairs of lines `name: value`.
+/// Of lines `name: value`.
 fn pairs(lines: &[&str]) -> Vec<Pair> {
-    let split =
-        |line: &&str| line[1..].split_once(": ").map(|(name, value)| (line[..1].to_owned() + name, value.to_owned()));
-    lines.iter().map(|line| split(line).unwrap()).map(|(name, value)| (name.into(), value.into())).collect()
+    let lines = lines.iter().map(|line| line.split_once(": ").unwrap());
+    lines.map(|(name, value)| (name.into(), value.into())).collect()
 }
 
 fn decode(decoder: &mut Decoder, block: &[u8]) -> Result<Vec<Pair>, Error> {
