@@ -88,7 +88,8 @@ pub(crate) struct Ledger {
     pub(crate) counts: Counts,
     glitches: Bucket,
     resets: Bucket,
-    tiny_data: Bucket,
+    tiny_received: Bucket,
+    tiny_sent: Bucket,
     resets_total: u32,
     resets_before_response: u32,
     empty_in_row: u32,
@@ -118,7 +119,8 @@ impl Ledger {
             counts: Counts::default(),
             glitches: Bucket::new(limits.glitch_burst, limits.glitch_rate, now),
             resets: Bucket::new(limits.reset_burst, limits.reset_rate, now),
-            tiny_data: Bucket::new(TINY_DATA_BURST, TINY_DATA_RATE, now),
+            tiny_received: Bucket::new(TINY_DATA_BURST, TINY_DATA_RATE, now),
+            tiny_sent: Bucket::new(TINY_DATA_BURST, TINY_DATA_RATE, now),
             resets_total: 0,
             resets_before_response: 0,
             empty_in_row: 0,
@@ -172,9 +174,14 @@ impl Ledger {
         Ok(())
     }
 
-    /// A DATA frame that carries some bytes and is not the last one. Says whether it is one tiny frame too many (row H2-9).
-    pub(crate) fn is_tiny_beyond_allowance(&mut self, bytes: usize, now: Instant) -> bool {
-        bytes < TINY_DATA && !self.tiny_data.take(1, now)
+    /// A DATA frame that is not the last one came. Says whether it is one tiny frame too many (row H2-9).
+    pub(crate) fn received_is_odd(&mut self, bytes: usize, now: Instant) -> bool {
+        bytes < TINY_DATA && !self.tiny_received.take(1, now)
+    }
+
+    /// The peer's window let out this much and no more. Says whether it is one tiny frame too many (row H2-11).
+    pub(crate) fn window_is_odd(&mut self, bytes: usize, now: Instant) -> bool {
+        bytes < TINY_DATA && !self.tiny_sent.take(1, now)
     }
 
     /// A SETTINGS frame. Says whether it is a glitch (row H2-7).

@@ -127,7 +127,8 @@ pub(crate) const FREE_WINDOW_UPDATES_PER_FRAME: u64 = 2;
 /// A DATA frame that carries less is tiny unless it is the last one (row H2-9), or unless there was no more (row H2-11).
 pub(crate) const TINY_DATA: usize = 64;
 
-/// Tiny DATA frames that cost nothing: this many at once, and this many more each second.
+/// Tiny DATA frames that cost nothing in either direction: this many at once, and this many more each second. Messages of a
+/// few bytes are what some gRPC streams are made of.
 pub(crate) const TINY_DATA_BURST: u32 = 25_600;
 pub(crate) const TINY_DATA_RATE: u32 = 10_000;
 

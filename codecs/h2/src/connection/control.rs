@@ -50,7 +50,7 @@ impl Connection {
         }
         // RFC 9113 section 6.9.2.
         for stream in self.streams.iter().collect::<Vec<_>>() {
-            let Some(entry) = self.streams.get_mut(stream) else { continue };
+            let Some(entry) = self.streams.get_mut(stream).filter(|entry| entry.state.can_send()) else { continue };
             entry
                 .send
                 .window
@@ -135,7 +135,7 @@ impl Connection {
         // On a stream that is gone it was on its way.
         let Some(stream) = self.streams.find(header.stream) else { return Ok(None) };
         let before = self.window(stream);
-        let Some(entry) = self.streams.get_mut(stream).filter(|entry| !entry.state.is_closed()) else {
+        let Some(entry) = self.streams.get_mut(stream).filter(|entry| entry.state.can_send()) else {
             return Ok(None);
         };
         let fault = StreamFault::new(header.stream, Reason::FLOW_CONTROL_ERROR, "http2.window_overflow");
@@ -151,7 +151,7 @@ impl Connection {
         }
         let Some(stream) = self.streams.find(id) else {
             // It was on its way, or this is a game.
-            if !matches!(self.streams.gone(id), Gone::Closed(Cause::EndStream | Cause::LocalReset)) {
+            if !matches!(self.gone(id), Gone::Closed(Cause::EndStream | Cause::LocalReset)) {
                 self.glitch()?;
             }
             return Ok(None);

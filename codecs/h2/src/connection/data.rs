@@ -9,6 +9,7 @@ use crate::error::{Error, Fault, Reason, StreamFault};
 use crate::event::{Recv, StreamRef};
 use crate::frame::Header;
 use crate::frame::data::{self, Front};
+use crate::ledger::Counts;
 use crate::stream::state::{Cause, State};
 use crate::streams::Gone;
 
@@ -43,7 +44,7 @@ impl Connection {
         let empty = front.data == 0 && !front.end_stream;
         self.ledger.payload_frame(empty, &self.limits)?;
         self.ledger.data_frames_received = self.ledger.data_frames_received.saturating_add(1);
-        let tiny = !front.end_stream && self.ledger.is_tiny_beyond_allowance(front.data, self.now);
+        let tiny = !front.end_stream && self.ledger.received_is_odd(front.data, self.now);
         if empty || tiny {
             self.glitch()?;
         }
@@ -62,6 +63,9 @@ impl Connection {
             Target::Nobody => Ok(None),
             Target::Fault(fault) => Err(fault),
         };
+        if accepted.is_err_and(|fault| fault.reason == Reason::PROTOCOL_ERROR) {
+            Counts::bump(&mut self.ledger.counts.rx_messaging_error);
+        }
         frame.to = accepted.ok().flatten();
         // What nobody will release, padding among it, is taken on already.
         self.credit(if frame.to.is_some() { header.len - front.data } else { header.len });
@@ -80,10 +84,7 @@ impl Connection {
             return Err(Error::protocol("DATA on an idle stream"));
         }
         let Some(stream) = self.streams.find(id) else {
-            if self.is_beyond_shutdown(id) {
-                return Ok(Target::Nobody);
-            }
-            return match self.streams.gone(id) {
+            return match self.gone(id) {
                 Gone::Closed(Cause::LocalReset) | Gone::Forgotten => Ok(Target::Nobody),
                 Gone::Closed(Cause::PeerReset) => Ok(Target::Fault(closed)),
                 Gone::Closed(Cause::EndStream) => Err(Error::rule(Reason::STREAM_CLOSED, "DATA on a closed stream")),

@@ -3,7 +3,7 @@
 use super::Connection;
 use crate::event::StreamRef;
 use crate::frame::data;
-use crate::limits::{DATA_FRAME, TINY_DATA};
+use crate::limits::DATA_FRAME;
 use crate::schedule::Priority;
 use crate::stream::state::State;
 
@@ -56,9 +56,9 @@ impl Connection {
         }
         self.reschedule(stream);
         // Row H2-11: windows that let out a few bytes at a time.
-        if len < TINY_DATA
-            && len == allowed
+        if len == allowed
             && !drained
+            && self.ledger.window_is_odd(len, self.now)
             && let Err(error) = self.glitch()
         {
             self.fail(error);

@@ -104,10 +104,7 @@ impl Connection {
             return Ok(if self.is_beyond_shutdown(id) { Target::Nothing } else { Target::Request });
         }
         let Some(stream) = self.streams.find(id) else {
-            if self.is_beyond_shutdown(id) {
-                return Ok(Target::Nothing);
-            }
-            return match self.streams.gone(id) {
+            return match self.gone(id) {
                 Gone::Closed(Cause::LocalReset) => Ok(Target::Nothing),
                 Gone::Forgotten => {
                     self.glitch()?;
@@ -161,7 +158,8 @@ impl Connection {
         if outcome.flood {
             return Err(ErrorKind::HeaderFlood.into());
         }
-        if self.streams.head_cost().saturating_add(outcome.size.bytes) > self.limits.header_memory {
+        let others = self.streams.head_cost();
+        if others > 0 && others.saturating_add(outcome.size.bytes) > self.limits.header_memory {
             return Ok(self.refuse_stream(id).map(|()| None)?);
         }
         self.count_request(&outcome);
@@ -198,8 +196,8 @@ impl Connection {
         let (stream, entry) = self.insert(id, kind, head_cost);
         entry.priority = priority;
         entry.recv.body = BodyAccountant::new(request.head.body);
-        entry.recv.expects_continue = request.expect_continue;
         entry.recv.discards = refused.is_some();
+        entry.recv.expects_continue = request.expect_continue && refused.is_none();
         if end {
             self.streams.set_state(stream, State::after_recv_end);
         }

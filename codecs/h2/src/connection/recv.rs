@@ -168,7 +168,7 @@ impl Connection {
                 let reset = Reset { reason, by_peer: false, unprocessed: false, detail };
                 return Ok(Some(Connection::reset_event(stream, reset)));
             }
-            None if self.streams.gone(id) == Gone::Unused => self.streams.remember(id, Cause::LocalReset),
+            None if self.gone(id) == Gone::Unused => self.streams.remember(id, Cause::LocalReset),
             _ => {}
         }
         Ok(None)
@@ -182,6 +182,11 @@ impl Connection {
             // Nobody pushes.
             _ => true,
         }
+    }
+
+    /// What became of a stream that is not idle and has no slot.
+    pub(super) fn gone(&self, id: u32) -> Gone {
+        if self.is_beyond_shutdown(id) { Gone::Closed(Cause::LocalReset) } else { self.streams.gone(id) }
     }
 
     pub(super) fn put_rst_stream(&mut self, id: u32, reason: Reason) {

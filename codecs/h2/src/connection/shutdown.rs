@@ -68,14 +68,20 @@ impl Connection {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        let over = |since: Option<Instant>| {
-            since.is_some_and(|since| now.saturating_duration_since(since) >= self.limits.block_timeout)
-        };
+        let timeout = self.limits.block_timeout;
+        let over = |since: Option<Instant>| since.is_some_and(|since| now.saturating_duration_since(since) >= timeout);
         if over(self.opened) {
             return Err(self.fail(ErrorKind::PrefaceTimeout.into()));
         }
         if over(self.partial_since) {
-            return Err(self.fail(ErrorKind::HeaderTimeout.into()));
+            if !self.is_congested() {
+                return Err(self.fail(ErrorKind::HeaderTimeout.into()));
+            }
+            // Nothing is read, so nothing can become whole.
+            self.partial_since = Some(now);
+            if let Some(block) = &mut self.block {
+                block.since = now;
+            }
         }
         if let Shutdown::Announced(until) = self.shutdown
             && now >= until
@@ -104,12 +110,20 @@ impl Connection {
         self.side == Side::Server && matches!(self.shutdown, Shutdown::Final(last) if id > last)
     }
 
+    /// The last stream that a GOAWAY names: never more than one before it did.
+    fn last_stream(&self) -> u32 {
+        match self.shutdown {
+            Shutdown::Final(last) => last,
+            Shutdown::No | Shutdown::Announced(_) => self.last_peer_id,
+        }
+    }
+
     /// The connection is over.
     pub(super) fn fail(&mut self, error: Error) -> Error {
         if let Some(first) = self.failed {
             return first;
         }
-        self.put_goaway(self.last_peer_id, error.reason);
+        self.put_goaway(self.last_stream(), error.reason);
         self.failed = Some(error);
         error
     }
