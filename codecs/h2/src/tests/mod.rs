@@ -1,0 +1,3 @@
+mod pair;
+
+mod exchange;
