@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Http2, address, http2};
 use super::text::{Complaint, Cx, Kind, Node, read, write};
+use super::{Http2, address, http2};
 use crate::runtime::net::Addr;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -67,6 +67,18 @@ impl Default for ClusterHttp {
             stream_flush_timeout: Some(Duration::from_secs(30)),
             http2: Http2::default(),
         }
+    }
+}
+
+impl ClusterHttp {
+    /// As the codec takes them.
+    pub fn limits(&self) -> nuncio_h2::Limits {
+        self.http2.apply(nuncio_h2::Limits {
+            max_concurrent_streams: self.max_concurrent_streams,
+            initial_stream_window: self.initial_stream_window,
+            initial_connection_window: self.initial_connection_window,
+            ..nuncio_h2::Limits::default()
+        })
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Cidr, Http2, http2};
 use super::text::{Complaint, Cx, Node, quote, read, write};
+use super::{Cidr, Http2, http2};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Http {
@@ -191,6 +191,35 @@ impl Default for Http {
     }
 }
 
+impl Http {
+    /// As the HTTP/2 codec takes them. `connect_protocol`: some route takes WebSockets.
+    pub fn h2_limits(&self, connect_protocol: bool) -> nuncio_h2::Limits {
+        let default = nuncio_h2::Limits::default();
+        self.http2.apply(nuncio_h2::Limits {
+            head_bytes: self.max_request_headers,
+            fields: self.max_headers_count,
+            target_bytes: self.max_request_target,
+            underscores: self.headers_with_underscores_action.into(),
+            max_concurrent_streams: self.max_concurrent_streams,
+            initial_stream_window: self.initial_stream_window,
+            initial_connection_window: self.initial_connection_window,
+            block_timeout: self.request_headers_timeout.unwrap_or(default.block_timeout),
+            connect_protocol,
+            ..default
+        })
+    }
+}
+
+impl From<Underscores> for nuncio_http::Underscores {
+    fn from(underscores: Underscores) -> nuncio_http::Underscores {
+        match underscores {
+            Underscores::Allow => nuncio_http::Underscores::Allow,
+            Underscores::RejectRequest => nuncio_http::Underscores::Reject,
+            Underscores::DropHeader => nuncio_http::Underscores::Drop,
+        }
+    }
+}
+
 const SERVER_HEADER: &[(&str, ServerHeader)] = &[
     ("overwrite", ServerHeader::Overwrite),
     ("append_if_absent", ServerHeader::AppendIfAbsent),
@@ -208,12 +237,7 @@ const UNDERSCORES: &[(&str, Underscores)] = &[
     ("drop_header", Underscores::DropHeader),
 ];
 const UPGRADES: &[(&str, Upgrade)] = &[("websocket", Upgrade::Websocket), ("connect", Upgrade::Connect)];
-const LATER: &[&str] = &[
-    "strip_any_host_port",
-    "forward_client_cert",
-    "local_reply",
-    "alt_svc",
-];
+const LATER: &[&str] = &["strip_any_host_port", "forward_client_cert", "local_reply", "alt_svc"];
 
 pub(super) fn read(cx: &Cx, node: &Node) -> Option<Http> {
     let mut o = cx.object(node)?;

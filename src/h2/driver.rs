@@ -219,8 +219,7 @@ impl Driver {
                 entry.lost.get_or_insert(Lost::Reset(reset));
             }),
             Recv::Settings => {
-                // Who waits for the peer's settings is asked to look again.
-                core.entries.iter().filter(|entry| entry.id != 0).for_each(super::entry::Entry::wake);
+                core.wake_for_settings();
                 return Some(Event::Changed);
             }
             Recv::Goaway { .. } => return Some(Event::Changed),

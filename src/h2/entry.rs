@@ -21,7 +21,10 @@ const GATHERED: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) enum Received {
     /// Upstream only: a head, interim or final. `end`: the response ends with it.
-    Head { head: ResponseHead, end: bool },
+    Head {
+        head: ResponseHead,
+        end: bool,
+    },
     Part(Part),
 }
 
@@ -82,11 +85,6 @@ impl Entry {
             Queued::Data { chunk, end } => data(chunk, end),
             Queued::Gathered { bytes, end } => data(bytes.freeze(), end),
         })
-    }
-
-    /// Nothing is left that the stream might take.
-    pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
     }
 
     /// Forgets the stream. The memory stays, and so does the mark of being listed among the blocked.
@@ -163,6 +161,6 @@ mod tests {
         entry.push_data(Bytes::from_static(b"abc"), false);
         entry.push_data(Bytes::from_static(b"de"), true);
         assert_eq!(taken(&mut entry), [(5, true)]);
-        assert!(entry.is_empty());
+        assert!(entry.pop().is_none());
     }
 }

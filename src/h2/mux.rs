@@ -27,13 +27,22 @@ pub(super) struct Core {
     task: Option<Waker>,
     /// Slots of the streams that wait for room.
     blocked: Vec<u32>,
+    /// Streams that cannot be opened before the peer's settings are known.
+    waiting_for_settings: Vec<Waker>,
     /// Nothing comes or goes any more.
     pub(super) lost: Option<Lost>,
 }
 
 impl Mux {
     pub(crate) fn new(codec: Connection) -> Rc<Mux> {
-        let core = Core { codec, entries: Vec::new(), task: None, blocked: Vec::new(), lost: None };
+        let core = Core {
+            codec,
+            entries: Vec::new(),
+            task: None,
+            blocked: Vec::new(),
+            waiting_for_settings: Vec::new(),
+            lost: None,
+        };
         Rc::new(Mux { core: RefCell::new(core) })
     }
 
@@ -78,6 +87,11 @@ impl Mux {
     pub(crate) fn peer_connect_protocol(&self) -> Option<bool> {
         let core = self.core();
         core.codec.settings_received().then(|| core.codec.peer_connect_protocol())
+    }
+
+    /// Wakes the task when the peer's settings have come, or the connection is lost.
+    pub(crate) fn park_for_settings(&self, task: &Context<'_>) {
+        self.core().waiting_for_settings.push(task.waker().clone());
     }
 
     /// No further streams; those that are open go on to their end.
@@ -164,9 +178,17 @@ impl Core {
         }
     }
 
+    /// The peer's settings have come.
+    pub(super) fn wake_for_settings(&mut self) {
+        if self.codec.settings_received() || self.lost.is_some() {
+            self.waiting_for_settings.drain(..).for_each(Waker::wake);
+        }
+    }
+
     /// The connection is over: every stream is told, behind what it has received.
     pub(super) fn lose(&mut self, lost: Lost) {
         self.lost.get_or_insert(lost);
+        self.wake_for_settings();
         for entry in self.entries.iter_mut().filter(|entry| entry.id != 0) {
             entry.lost.get_or_insert(lost);
             entry.wake();

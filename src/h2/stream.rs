@@ -143,15 +143,15 @@ impl StreamHandle {
         core.codec.reset(self.stream, reason);
         core.wake_task();
     }
-
-    pub(crate) fn mux(&self) -> &Rc<Mux> {
-        &self.mux
-    }
 }
 
 impl super::mux::Core {
     fn send_trailers(&mut self, stream: StreamRef, trailers: &HeaderList) -> Result<(), EncodeError> {
-        if trailers.is_empty() { self.codec.send_data(stream, Bytes::new(), true) } else { self.codec.send_trailers(stream, trailers) }
+        if trailers.is_empty() {
+            self.codec.send_data(stream, Bytes::new(), true)
+        } else {
+            self.codec.send_trailers(stream, trailers)
+        }
     }
 }
 

@@ -21,6 +21,22 @@ scope! {
         rx_ping: Counter,
         tx_flush_timeout: Counter,
         protocol_error: Counter,
+        bad_preface: Counter,
+        preface_timeout: Counter,
+        compression_error: Counter,
+        continuation_flood: Counter,
+        header_flood: Counter,
+        header_timeout: Counter,
+        reset_flood: Counter,
+        reset_total: Counter,
+        reset_before_response: Counter,
+        outbound_control_flood: Counter,
+        outbound_flood: Counter,
+        settings_entries: Counter,
+        inbound_empty_frames_flood: Counter,
+        inbound_window_update_frames_flood: Counter,
+        inbound_priority_frames_flood: Counter,
+        glitch_flood: Counter,
     }
 }
 
@@ -49,7 +65,26 @@ impl Http2Stats {
     }
 
     /// A connection ended because its peer broke a rule or a limit.
-    pub fn error(&self, _kind: ErrorKind) {
-        self.protocol_error.inc();
+    pub fn error(&self, kind: ErrorKind) {
+        match kind {
+            ErrorKind::Protocol(_) => self.protocol_error.inc(),
+            ErrorKind::Closed => {}
+            ErrorKind::BadPreface => self.bad_preface.inc(),
+            ErrorKind::PrefaceTimeout => self.preface_timeout.inc(),
+            ErrorKind::Compression => self.compression_error.inc(),
+            ErrorKind::ContinuationFlood => self.continuation_flood.inc(),
+            ErrorKind::HeaderFlood => self.header_flood.inc(),
+            ErrorKind::HeaderTimeout => self.header_timeout.inc(),
+            ErrorKind::ResetFlood => self.reset_flood.inc(),
+            ErrorKind::ResetTotal => self.reset_total.inc(),
+            ErrorKind::ResetBeforeResponse => self.reset_before_response.inc(),
+            ErrorKind::OutboundControlFlood => self.outbound_control_flood.inc(),
+            ErrorKind::OutboundFlood => self.outbound_flood.inc(),
+            ErrorKind::SettingsEntries => self.settings_entries.inc(),
+            ErrorKind::EmptyFrames => self.inbound_empty_frames_flood.inc(),
+            ErrorKind::WindowUpdateFlood => self.inbound_window_update_frames_flood.inc(),
+            ErrorKind::PriorityFlood => self.inbound_priority_frames_flood.inc(),
+            ErrorKind::Glitches => self.glitch_flood.inc(),
+        }
     }
 }

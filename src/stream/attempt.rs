@@ -62,7 +62,8 @@ impl Attempt {
 
     /// The upstream can take more of the request; if not now, the task is woken when it can.
     pub(super) fn takes_more(&mut self, task: &mut Context<'_>) -> bool {
-        matches!(self, Attempt::Open(_, exchange) if !exchange.is_broken() && exchange.poll_room(task).is_ready())
+        let Attempt::Open(_, exchange) = self else { return false };
+        !exchange.is_broken() && exchange.poll_room(task).is_ready()
     }
 
     /// The upstream has taken everything that was sent, and can take more.
@@ -127,7 +128,9 @@ impl Stream {
     /// Waits for the connection and sends the head on it.
     pub(super) fn poll_attempt(&mut self, task: &mut Context<'_>) -> Result<(), Error> {
         let Attempt::Acquiring(_, acquire) = &mut self.attempt else { return Ok(()) };
-        let Poll::Ready(connection) = acquire.poll(task, &self.rt) else { return Ok(()) };
+        let Poll::Ready(connection) = acquire.poll(task, &self.rt, &self.listener.worker.buffers) else {
+            return Ok(());
+        };
         let connection = connection?;
         self.moved = true;
         let Attempt::Acquiring(sending, _) = std::mem::replace(&mut self.attempt, Attempt::None) else { return Ok(()) };

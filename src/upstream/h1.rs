@@ -12,8 +12,8 @@ use std::time::Instant;
 use nuncio_h1::{Client, Limits, Recv};
 use nuncio_http::{Output, RequestHead, ResponseHead, Upgrade};
 
-use super::FromUpstream;
 use super::connection::Connection;
+use super::{FromUpstream, websocket};
 use crate::error::{Error, Kind, Phase};
 use crate::filter::{Chunk, Part};
 use crate::runtime::net::Addr;
@@ -31,6 +31,8 @@ pub struct Exchange {
     broken: bool,
     /// The tunnel's end was passed on.
     closed: bool,
+    /// Our own `sec-websocket-key`, for a client that has none (RFC 8441).
+    key: Option<Vec<u8>>,
 }
 
 impl Exchange {
@@ -45,6 +47,7 @@ impl Exchange {
             sent: 0,
             broken: false,
             closed: false,
+            key: None,
         }
     }
 
@@ -72,6 +75,11 @@ impl Exchange {
     }
 
     pub fn send_head(&mut self, head: &RequestHead, upgrade: Option<Upgrade>) -> Result<(), Error> {
+        if upgrade == Some(Upgrade::Websocket) && websocket::key(&head.headers).is_none() {
+            let mut head = head.clone();
+            self.key = Some(websocket::set_key(&mut head.headers));
+            return self.codec.send_head(&head, upgrade, &mut self.output).map_err(local);
+        }
         self.codec.send_head(head, upgrade, &mut self.output).map_err(local)
     }
 
@@ -125,7 +133,10 @@ impl Exchange {
             };
             return Poll::Ready(Ok(match part {
                 Recv::NeedMore => continue,
-                Recv::Head { head, end } => FromUpstream::Head { head, end },
+                Recv::Head { head, end } => {
+                    self.check_accept(&head)?;
+                    FromUpstream::Head { head, end }
+                }
                 Recv::Data { chunk, end } => data(Chunk::from(chunk), end),
                 Recv::Tunnel(bytes) => data(Chunk::from(bytes), false),
                 Recv::Trailers(trailers) => FromUpstream::Part(Part::Trailers(trailers)),
@@ -147,6 +158,16 @@ impl Exchange {
             }
             Err(_) => Err(self.lost()),
         })
+    }
+
+    /// RFC 6455 section 4.1: nobody but us can check the proof for a key of ours.
+    fn check_accept(&self, head: &ResponseHead) -> Result<(), Error> {
+        match &self.key {
+            Some(key) if head.status == 101 && !websocket::is_accepted(&head.headers, key) => {
+                Err(Error::upstream(Kind::Protocol("bad_websocket_accept"), Phase::Request))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The exchange is over: the connection is kept if it is clean to the last byte, and closed if not.

@@ -75,6 +75,14 @@ macro_rules! error_kinds {
             /// Every kind but `Protocol`.
             pub const ALL: &[ErrorKind] = &[$(ErrorKind::$kind,)+];
 
+            /// For `%RESPONSE_CODE_DETAILS%`.
+            pub fn detail(self) -> &'static str {
+                match self {
+                    ErrorKind::Protocol(_) => "http2.protocol_error",
+                    $(ErrorKind::$kind => concat!("http2.", $stat),)+
+                }
+            }
+
             /// The name of its stat.
             pub fn stat(self) -> &'static str {
                 match self {

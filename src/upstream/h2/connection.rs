@@ -20,6 +20,7 @@ pub struct Connection {
     pub(super) mux: Rc<Mux>,
     host: usize,
     local: Addr,
+    rt: Rt,
     /// Requests sent on it.
     requests: Cell<u64>,
     /// `max_requests_per_connection`
@@ -32,15 +33,25 @@ impl Connection {
         let rt = view.rt.clone();
         let limits: Arc<nuncio_h2::Limits> = view.h2_limits.clone();
         let mux = Mux::new(nuncio_h2::Connection::new(Side::Client, limits, rt.now()));
-        let driver = Driver::with_buffers(&mux, buffers, &rt, Limits { flush: view.shared.config.http.stream_flush_timeout });
+        let driver =
+            Driver::with_buffers(&mux, buffers, &rt, Limits { flush: view.shared.config.http.stream_flush_timeout });
         let connection = Rc::new(Connection {
             mux: mux.clone(),
             host: socket.host,
             local: socket.transport.local_addr().clone(),
+            rt: rt.clone(),
             requests: Cell::new(0),
             most: view.shared.config.max_requests_per_connection,
         });
-        let task = Task { connection: connection.clone(), socket, driver, mux, view: view.clone(), timer: rt.timer(), rt: rt.clone() };
+        let task = Task {
+            connection: connection.clone(),
+            socket,
+            driver,
+            mux,
+            view: view.clone(),
+            timer: rt.timer(),
+            rt: rt.clone(),
+        };
         rt.spawn(task.run());
         connection
     }
@@ -59,11 +70,11 @@ impl Connection {
     }
 
     /// A request is sent; says how many there were before.
-    pub(super) fn count_request(&self, now: Instant) -> u64 {
+    pub(super) fn count_request(&self) -> u64 {
         let before = self.requests.get();
         self.requests.set(before + 1);
         if self.most == Some(before + 1) {
-            self.mux.shutdown(now);
+            self.mux.shutdown(self.rt.now());
         }
         before
     }

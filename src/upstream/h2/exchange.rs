@@ -82,7 +82,6 @@ impl Exchange {
     }
 
     pub fn send_head(&mut self, head: &RequestHead, upgrade: Option<Upgrade>) -> Result<(), Error> {
-        self.reused = self.connection.count_request(self.connection.now()) > 0;
         self.connect = head.method == Method::Connect;
         let Some(protocol) = upgrade else {
             let end = head.body.is_empty() && !self.connect;
@@ -115,6 +114,8 @@ impl Exchange {
             other => Error::local(Kind::Local(other.detail())),
         })?;
         self.state = State::Open(stream);
+        // Behind the stream: the last request that a connection may carry lets no other in.
+        self.reused = self.connection.count_request() > 0;
         Ok(())
     }
 
