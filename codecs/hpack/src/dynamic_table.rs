@@ -171,10 +171,11 @@ mod tests {
     #[test]
     fn places_wrap_around() {
         let mut rng = fastrand::Rng::with_seed(32);
-        let mut table = DynamicTable { base: u32::MAX - 2000, ..DynamicTable::new(500) };
+        let mut table = DynamicTable { base: u32::MAX - 500_000, ..DynamicTable::new(500) };
         let mut model: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-        for nth in 0..1000 {
-            let value = vec![nth as u8; rng.usize(0..100)];
+        for nth in 0..20_000 {
+            let most = if rng.bool() { 60 } else { 480 };
+            let value = vec![nth as u8; rng.usize(0..most)];
             let from = rng.usize(0..=model.len());
             let name = model.get(from).map_or_else(|| format!("name-{nth}").into_bytes(), |(name, _)| name.clone());
             table.insert(if from < model.len() { Name::Of(from) } else { Name::Text(HeaderId::Other, &name) }, &value);
