@@ -22,6 +22,8 @@ const LINGER_LIMIT: usize = 1 << 20;
 pub(super) enum Protocol {
     Http1,
     Http2,
+    /// Nothing that we know.
+    Unknown,
 }
 
 /// One connection with a client. Dropping it closes it and counts it out.
@@ -75,9 +77,10 @@ impl Connection {
     pub(super) fn set_protocol(&mut self, protocol: Protocol) {
         if self.protocol.is_none() {
             self.protocol = Some(protocol);
-            let (total, active) = self.of(protocol);
-            total.inc();
-            active.inc();
+            if let Some((total, active)) = self.of(protocol) {
+                total.inc();
+                active.inc();
+            }
         }
     }
 
@@ -95,6 +98,7 @@ impl Connection {
                 match detect::http(&buffer.bytes) {
                     Detected::Http1 => return Poll::Ready(Protocol::Http1),
                     Detected::Http2 => return Poll::Ready(Protocol::Http2),
+                    Detected::Unknown => return Poll::Ready(Protocol::Unknown),
                     Detected::NeedMore => {}
                 }
                 match buffer.poll_fill(task, &mut *self.transport, usize::MAX) {
@@ -114,11 +118,12 @@ impl Connection {
         self.protocol.is_none()
     }
 
-    fn of(&self, protocol: Protocol) -> (&Counter, &Gauge) {
+    fn of(&self, protocol: Protocol) -> Option<(&Counter, &Gauge)> {
         let stats = &self.stats.http;
         match protocol {
-            Protocol::Http1 => (&stats.downstream_cx_http1_total, &stats.downstream_cx_http1_active),
-            Protocol::Http2 => (&stats.downstream_cx_http2_total, &stats.downstream_cx_http2_active),
+            Protocol::Http1 => Some((&stats.downstream_cx_http1_total, &stats.downstream_cx_http1_active)),
+            Protocol::Http2 => Some((&stats.downstream_cx_http2_total, &stats.downstream_cx_http2_active)),
+            Protocol::Unknown => None,
         }
     }
 
@@ -164,8 +169,8 @@ impl Drop for Connection {
         self.stats.listener.downstream_cx_active.dec();
         self.stats.listener.downstream_cx_destroy.inc();
         self.stats.listener.downstream_cx_length_ms.record(lived);
-        if let Some(protocol) = self.protocol {
-            self.of(protocol).1.dec();
+        if let Some((_, active)) = self.protocol.and_then(|protocol| self.of(protocol)) {
+            active.dec();
         }
         let stats = &self.stats.http;
         stats.downstream_cx_active.dec();

@@ -53,6 +53,11 @@ impl Connection {
                 match Box::pin(self.detect(&mut buffer)).await {
                     Protocol::Http1 => self.set_protocol(Protocol::Http1),
                     Protocol::Http2 => return Box::pin(h2::serve(self, buffer)).await,
+                    Protocol::Unknown => {
+                        self.stats.http.downstream_cx_protocol_error.inc();
+                        self.ended_by = Side::Local;
+                        return self.linger().await;
+                    }
                 }
             }
             match Box::pin(self.busy(buffer)).await {
