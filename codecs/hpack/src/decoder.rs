@@ -13,7 +13,7 @@ use crate::{huffman, integer};
 const MAX_SIZE_UPDATES: usize = 2;
 
 /// Room for decoded strings that stays between blocks.
-const KEPT_SCRATCH: usize = 1024;
+const KEPT_SCRATCH: usize = 4096;
 
 /// One decoded field, borrowed for the length of the visit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// `max_table_size`: SETTINGS_HEADER_TABLE_SIZE we announced, in bytes. The table begins with it, or with
+    /// `max_table_size`: SETTINGS_HEADER_TABLE_SIZE we announced, in bytes, 1 GiB at most. The table begins with it, or with
     /// [`DEFAULT_TABLE_SIZE`] if that is less. (A peer that has not read our settings yet goes by the default: announcing
     /// less than it takes back what such a peer may already use.)
     pub fn new(max_table_size: usize) -> Decoder {

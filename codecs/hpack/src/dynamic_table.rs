@@ -8,6 +8,12 @@ use nuncio_http::HeaderId;
 
 use crate::static_table::Entry;
 
+/// Where a place in twice as much text still fits into 32 bits.
+const LARGEST: usize = 1 << 30;
+
+/// Room for text that is made at once, if the table is not smaller.
+const FIRST_ROOM: usize = 256;
+
 /// What an entry counts beyond its name and value (section 4.1).
 const OVERHEAD: usize = 32;
 
@@ -53,9 +59,9 @@ pub(crate) fn entry_size(name: &[u8], value: &[u8]) -> usize {
 }
 
 impl DynamicTable {
-    /// `max_size`: below 1 GiB.
+    /// `max_size`: at most [`LARGEST`].
     pub(crate) fn new(max_size: usize) -> DynamicTable {
-        DynamicTable { entries: VecDeque::new(), text: Vec::new(), base: 0, size: 0, max_size: max_size.min(1 << 30) }
+        DynamicTable { entries: VecDeque::new(), text: Vec::new(), base: 0, size: 0, max_size: max_size.min(LARGEST) }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -79,7 +85,7 @@ impl DynamicTable {
 
     /// Evicts what does not fit any more (section 4.3).
     pub(crate) fn resize(&mut self, max_size: usize) {
-        self.max_size = max_size.min(1 << 30);
+        self.max_size = max_size.min(LARGEST);
         self.evict_down_to(self.max_size);
         if self.entries.is_empty() {
             // Resizing to nothing is how a peer asks for our memory back.
@@ -148,11 +154,41 @@ impl DynamicTable {
             self.base = self.base.wrapping_add(unused as u32);
         }
         let needed = self.text.len() + len;
-        let capacity = needed.max(most.min(2 * self.text.capacity()));
+        let capacity = needed.max(most.min(FIRST_ROOM.max(2 * self.text.capacity())));
         self.text.reserve_exact(capacity - self.text.len());
     }
 
     fn offset(&self, at: u32) -> usize {
         at.wrapping_sub(self.base) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against a list, from a place shortly before the places begin at 0 again.
+    #[test]
+    fn places_wrap_around() {
+        let mut rng = fastrand::Rng::with_seed(32);
+        let mut table = DynamicTable { base: u32::MAX - 500_000, ..DynamicTable::new(500) };
+        let mut model: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+        for nth in 0..20_000 {
+            let most = if rng.bool() { 60 } else { 480 };
+            let value = vec![nth as u8; rng.usize(0..most)];
+            let from = rng.usize(0..=model.len());
+            let name = model.get(from).map_or_else(|| format!("name-{nth}").into_bytes(), |(name, _)| name.clone());
+            table.insert(if from < model.len() { Name::Of(from) } else { Name::Text(HeaderId::Other, &name) }, &value);
+            model.insert(0, (name, value));
+            while model.iter().map(|(name, value)| entry_size(name, value)).sum::<usize>() > 500 {
+                model.pop();
+            }
+            assert_eq!(table.len(), model.len());
+            for (index, (name, value)) in model.iter().enumerate() {
+                assert_eq!(table.get(index), Some(Entry { id: HeaderId::Other, name, value }), "step {nth}");
+            }
+            assert!(table.text.capacity() <= 1000);
+        }
+        assert!(table.base < u32::MAX / 2, "went past the end");
     }
 }

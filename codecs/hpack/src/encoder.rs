@@ -51,6 +51,7 @@ impl Encoder {
 
     #[cfg(test)]
     pub(crate) fn table(&self) -> &DynamicTable {
+        assert_eq!(self.index.len(), self.table.len(), "in step");
         &self.table
     }
 

@@ -52,6 +52,11 @@ impl Index {
         self.links.truncate(len);
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.links.len()
+    }
+
     /// Notes that the table now holds `len` entries.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.links.truncate(len);

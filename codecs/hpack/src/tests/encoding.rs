@@ -139,6 +139,8 @@ fn huffman_code_only_where_it_is_shorter() {
         let block = encode(&mut Encoder::new(4096), &pairs(&[&format!("etag: {value}")]));
         assert_eq!(block.len(), 2 + octets, "{value}");
     }
+    // `X` has eight.
+    assert!(encode(&mut Encoder::new(4096), &pairs(&["etag: X"])).ends_with(b"\x01X"));
 }
 
 /// Section 4.2: the size goes out when it changed, after the smallest in between.
