@@ -45,6 +45,8 @@ pub struct Connection {
     now: Instant,
     /// Why nothing more is received.
     failed: Option<Error>,
+    /// Why the last stream was reset for the peer's fault.
+    last_fault: Option<&'static str>,
     outbound: Outbound,
     ledger: Ledger,
     streams: Streams,
@@ -113,6 +115,7 @@ impl Connection {
             side,
             now,
             failed: None,
+            last_fault: None,
             outbound,
             ledger: Ledger::new(&limits, now),
             streams: Streams::default(),
@@ -229,6 +232,12 @@ impl Connection {
     /// Takes the counts since the last call.
     pub fn take_counts(&mut self) -> Counts {
         std::mem::take(&mut self.ledger.counts)
+    }
+
+    /// Why we reset a stream last because of what the peer sent, for logs. A malformed request, which is never yielded,
+    /// says it only here.
+    pub fn last_fault(&self) -> Option<&'static str> {
+        self.last_fault
     }
 
     /// A new stream's entry in the table.

@@ -151,6 +151,7 @@ impl Connection {
     /// Resets a stream for the peer's fault (row H2-2). The event, if the stream is one that the caller knows.
     fn break_stream(&mut self, fault: StreamFault) -> Result<Option<Recv>, Error> {
         let StreamFault { id, reason, detail } = fault;
+        self.last_fault = Some(detail);
         if self.is_idle(id) {
             // RST_STREAM cannot be said of it (RFC 9113 section 6.4).
             return Err(Error::rule(reason, detail));

@@ -46,6 +46,8 @@ pub(crate) struct End {
     pub(crate) met: Vec<StreamRef>,
     /// Most bytes `fill` puts out at a time.
     pub(crate) fill: usize,
+    /// The time, where there is no pair to keep it.
+    pub(crate) now: Instant,
 }
 
 impl End {
@@ -62,6 +64,7 @@ impl End {
             releases: true,
             met: Vec::new(),
             fill: 64 * 1024,
+            now,
         }
     }
 
