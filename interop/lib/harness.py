@@ -5,6 +5,7 @@ Only processes started here are ended here, by their ids.
 """
 
 import atexit
+import glob
 import http.client
 import json
 import multiprocessing
@@ -24,6 +25,7 @@ TARGET = os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target")
 BINARY = os.environ.get("NUNCIO") or os.path.join(TARGET, "debug", "nuncio")
 VENV = os.path.join(TARGET, "interop", "venv")
 NODE_MODULES = os.path.join(TARGET, "interop", "node_modules")
+TOOLS = os.path.join(TARGET, "tools")
 
 _passed = 0
 _failed = 0
@@ -101,6 +103,20 @@ def need(tool):
     if path is None:
         raise RuntimeError(f"{tool} is missing: scripts/test says how to install it")
     return path
+
+
+def need_tool(path):
+    """The path of a program that scripts/test builds below target/tools."""
+    path = os.path.join(TOOLS, path)
+    if not os.access(path, os.X_OK):
+        raise RuntimeError(f"{path} is missing: scripts/test builds it")
+    return path
+
+
+def python_packages():
+    """Lets this process import what scripts/test installs into the virtual environment."""
+    if not any(path.startswith(VENV) for path in sys.path):
+        sys.path.extend(glob.glob(os.path.join(VENV, "lib", "python3*", "site-packages")))
 
 
 def spawn(command, **options):
