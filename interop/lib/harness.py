@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -124,6 +125,25 @@ def spawn(command, **options):
     process = subprocess.Popen(command, **options)
     _processes.append(process)
     return process
+
+
+def checks_of(command, seconds, least):
+    """Runs a program that prints PASS and FAIL lines of its own, and counts them here as they come; at least so many."""
+    errors = tempfile.TemporaryFile()
+    process = spawn(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+    end = threading.Timer(seconds, process.kill)
+    end.start()
+    lines = 0
+    for line in process.stdout:
+        verdict, _, claim = line.rstrip("\n").partition(" ")
+        if verdict in ("PASS", "FAIL"):
+            check(claim, verdict == "PASS")
+            lines += 1
+    status = process.wait(10)
+    end.cancel()
+    errors.seek(0)
+    check(f"{os.path.basename(command[0])} ran to its end within {seconds} s", status == 0 and lines >= least,
+          f"status {status}, {lines} checks of {least}: {errors.read().decode(errors='replace')[-1500:]}")
 
 
 def stop(process, seconds=10):
