@@ -20,6 +20,9 @@ from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 
 
+GOAWAY = 7  # RFC 9113 section 6.8
+
+
 class Reset(Truncated):
     """The peer reset the stream; `code` is its reason."""
 
@@ -72,7 +75,7 @@ class Stream:
                 raise Reset(self.code)
             if not done:
                 raise TimeoutError(f"stream {self.number} after {seconds} s")
-            raise Truncated(f"the connection ended within stream {self.number}: {connection.why}")
+            raise Truncated(f"the connection ended within stream {self.number}: {connection.why}, GOAWAY {connection.goaway}")
 
     def head(self, seconds=15):
         self.wait(lambda: self.headers is not None, seconds)
@@ -183,7 +186,8 @@ class Connection:
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.out, self.closed, self.why = [], False, ""
-        self.streams, self.goaway, self.peer_settings, self.pings = {}, None, {}, 0
+        self.streams, self.peer_settings, self.pings = {}, {}, 0
+        self.goaway = None  # last stream, error code
         self.protocol = h2.connection.H2Connection(h2.config.H2Configuration(client_side=is_client, header_encoding=None))
         first = {SettingCodes.INITIAL_WINDOW_SIZE: window, SettingCodes.MAX_CONCURRENT_STREAMS: 1000, SettingCodes.ENABLE_PUSH: 0, **(settings or {})}
         self.protocol.local_settings = h2.settings.Settings(client=is_client, initial_values=first)
@@ -221,22 +225,32 @@ class Connection:
                 break
 
     def _read(self):
+        data, preface = b"", 0 if self.protocol.config.client_side else 24
         while True:
             try:
-                data = self.sock.recv(262144)
+                more = self.sock.recv(262144)
             except OSError as error:
                 return self._end(str(error))
-            if not data:
+            if not more:
                 return self._end("closed by the peer")
+            data += more
             with self.lock:
                 try:
-                    events = self.protocol.receive_data(data)
+                    while len(data) >= preface + 9 and len(data) >= (end := preface + 9 + int.from_bytes(data[preface:preface + 3], "big")):
+                        self._frame(data[:end], data[preface + 3])
+                        data, preface = data[end:], 0
                 except h2.exceptions.ProtocolError as error:
                     self.flush()
                     return self._end(f"broken by the peer: {error!r}")
-                for event in events:
-                    self._take_in(event)
                 self.flush()
+
+    def _frame(self, frame, kind):
+        if kind == GOAWAY:
+            # Kept from h2, which would take the connection for closed while streams go on (RFC 9113 section 6.8).
+            self.goaway = (int.from_bytes(frame[9:13], "big"), int.from_bytes(frame[13:17], "big"))
+            return
+        for event in self.protocol.receive_data(frame):
+            self._take_in(event)
 
     def _end(self, why):
         with self.lock:
@@ -252,8 +266,6 @@ class Connection:
             threading.Thread(target=self._serve, args=(stream,), daemon=True).start()
         elif isinstance(event, h2.events.RemoteSettingsChanged):
             self.peer_settings.update({code: change.new_value for code, change in event.changed_settings.items()})
-        elif isinstance(event, h2.events.ConnectionTerminated):
-            self.goaway = event
         elif isinstance(event, h2.events.PingAckReceived):
             self.pings += 1
         elif stream is None:
