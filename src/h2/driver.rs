@@ -222,7 +222,11 @@ impl Driver {
                 core.wake_for_settings();
                 return Some(Event::Changed);
             }
-            Recv::Goaway { .. } => return Some(Event::Changed),
+            Recv::Goaway { .. } => {
+                // Nothing new comes of this connection: it ends with its last stream.
+                core.codec.shutdown(self.rt.now());
+                return Some(Event::Changed);
+            }
         }
         None
     }
