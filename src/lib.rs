@@ -11,6 +11,7 @@ pub mod route;
 pub mod filter;
 pub mod cluster;
 pub mod upstream;
+pub mod grpc;
 
 pub mod access_log;
 pub mod admin;

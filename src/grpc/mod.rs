@@ -1,0 +1,95 @@
+//! What the proxy knows of gRPC, apart from the wire version that carries it: who speaks it, what its statuses mean,
+//! how its messages are framed. The gRPC documents "gRPC over HTTP2" and "gRPC Web" say the rest. No I/O.
+
+pub mod base64;
+mod frames;
+mod message;
+mod status;
+mod timeout;
+
+use nuncio_http::{HeaderId, HeaderList};
+
+pub use frames::Frames;
+pub use message::percent_encode;
+pub use status::Status;
+pub use timeout::{format_timeout, parse_timeout};
+
+/// Which gRPC a message speaks, by its content type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `application/grpc`
+    Grpc,
+    /// `application/grpc-web`: the trailers are the last frame of the body.
+    Web,
+    /// `application/grpc-web-text`: the same in base64.
+    WebText,
+}
+
+/// The longest first: each is the beginning of the one before.
+const KINDS: [(Kind, &[u8]); 3] = [
+    (Kind::WebText, b"application/grpc-web-text"),
+    (Kind::Web, b"application/grpc-web"),
+    (Kind::Grpc, b"application/grpc"),
+];
+
+impl Kind {
+    /// `None`: no gRPC.
+    pub fn of(headers: &HeaderList) -> Option<Kind> {
+        headers.get(HeaderId::ContentType).and_then(Kind::parse).map(|(kind, _)| kind)
+    }
+
+    /// The kind of a media type, and what follows it: the message format (`+proto`) and parameters. Media types are
+    /// read in any case (RFC 9110 section 8.3.1).
+    pub fn parse(media_type: &[u8]) -> Option<(Kind, &[u8])> {
+        KINDS.iter().find_map(|(kind, name)| {
+            let (start, rest) = media_type.split_at_checked(name.len())?;
+            let ends = matches!(rest.first(), None | Some(b'+' | b';' | b' ' | b'\t'));
+            (ends && start.eq_ignore_ascii_case(name)).then_some((*kind, rest))
+        })
+    }
+
+    /// The media type of this kind without a message format.
+    pub fn media_type(self) -> &'static [u8] {
+        match self {
+            Kind::Grpc => b"application/grpc",
+            Kind::Web => b"application/grpc-web",
+            Kind::WebText => b"application/grpc-web-text",
+        }
+    }
+}
+
+/// Whether this is a gRPC request, not gRPC-Web.
+pub fn is_grpc(headers: &HeaderList) -> bool {
+    Kind::of(headers) == Some(Kind::Grpc)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_content_type_says_which_grpc() {
+        let rows: [(&[u8], Option<(Kind, &[u8])>); 14] = [
+            (b"application/grpc", Some((Kind::Grpc, b""))),
+            (b"application/grpc+proto", Some((Kind::Grpc, b"+proto"))),
+            (b"Application/GRPC+Proto", Some((Kind::Grpc, b"+Proto"))),
+            (b"application/grpc;charset=utf-8", Some((Kind::Grpc, b";charset=utf-8"))),
+            (b"application/grpc ; a=b", Some((Kind::Grpc, b" ; a=b"))),
+            (b"application/grpc-web", Some((Kind::Web, b""))),
+            (b"application/grpc-web+json", Some((Kind::Web, b"+json"))),
+            (b"application/grpc-web-text", Some((Kind::WebText, b""))),
+            (b"application/grpc-web-text+proto", Some((Kind::WebText, b"+proto"))),
+            (b"application/grpcx", None),
+            (b"application/grpc-", None),
+            (b"application/grpc-web-texts", None),
+            (b"application/grp", None),
+            (b"text/plain; a=application/grpc", None),
+        ];
+        for (media_type, expected) in rows {
+            assert_eq!(Kind::parse(media_type), expected, "{}", media_type.escape_ascii());
+        }
+        for (kind, name) in KINDS {
+            assert_eq!(kind.media_type(), name);
+        }
+    }
+}
