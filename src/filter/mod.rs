@@ -38,6 +38,7 @@ pub use chunk::Chunk;
 pub use registry::{Build, Factories, build};
 
 use crate::error::ResponseFlags;
+use crate::grpc::Status;
 use crate::runtime::Rt;
 use crate::stream::info::StreamInfo;
 
@@ -76,13 +77,27 @@ pub struct LocalReply {
     pub flags: ResponseFlags,
     /// Envoy's response code details.
     pub detail: &'static str,
+    /// What a gRPC client is told. `None`: what the status stands for.
+    pub grpc_status: Option<Status>,
 }
 
 impl LocalReply {
     /// A reply with a short plain text.
     pub fn text(status: u16, body: &'static str, detail: &'static str) -> LocalReply {
         let body = bytes::Bytes::from_static(body.as_bytes());
-        LocalReply { status, headers: HeaderList::new(), body, flags: ResponseFlags::default(), detail }
+        LocalReply {
+            status,
+            headers: HeaderList::new(),
+            body,
+            flags: ResponseFlags::default(),
+            detail,
+            grpc_status: None,
+        }
+    }
+
+    pub fn with_grpc_status(mut self, status: Status) -> LocalReply {
+        self.grpc_status = Some(status);
+        self
     }
 
     pub fn with_flag(mut self, flag: ResponseFlags) -> LocalReply {

@@ -48,13 +48,16 @@ impl Kind {
         })
     }
 
-    /// The media type of this kind without a message format.
-    pub fn media_type(self) -> &'static [u8] {
-        match self {
+    /// The media type of this kind, with what followed that of another ([`Kind::parse`]). gRPC-Web always names the message
+    /// format: `+proto` is what is meant where gRPC names none.
+    pub fn media_type(self, rest: &[u8]) -> Vec<u8> {
+        let name: &[u8] = match self {
             Kind::Grpc => b"application/grpc",
             Kind::Web => b"application/grpc-web",
             Kind::WebText => b"application/grpc-web-text",
-        }
+        };
+        let format: &[u8] = if self == Kind::Grpc || rest.starts_with(b"+") { b"" } else { b"+proto" };
+        [name, format, rest].concat()
     }
 }
 
@@ -88,8 +91,19 @@ mod tests {
         for (media_type, expected) in rows {
             assert_eq!(Kind::parse(media_type), expected, "{}", media_type.escape_ascii());
         }
-        for (kind, name) in KINDS {
-            assert_eq!(kind.media_type(), name);
+    }
+
+    #[test]
+    fn media_types_are_made() {
+        let rows: [(Kind, &[u8], &[u8]); 5] = [
+            (Kind::Grpc, b"", b"application/grpc"),
+            (Kind::Grpc, b"+json;a=b", b"application/grpc+json;a=b"),
+            (Kind::Web, b"", b"application/grpc-web+proto"),
+            (Kind::Web, b"+json", b"application/grpc-web+json"),
+            (Kind::WebText, b";a=b", b"application/grpc-web-text+proto;a=b"),
+        ];
+        for (kind, rest, media_type) in rows {
+            assert_eq!(kind.media_type(rest), media_type);
         }
     }
 }

@@ -61,6 +61,24 @@ fn first_match_in_file_order() {
 }
 
 #[test]
+fn grpc_is_told_by_its_content_type() {
+    let mut routes = vec![route(); 2];
+    routes[0].matches.grpc = Some(true);
+    routes[1].matches.grpc = Some(false);
+    let table = table(&routes);
+    let rows: [(&[(&str, &[u8])], usize); 5] = [
+        (&[("content-type", b"application/grpc")], 0),
+        (&[("content-type", b"application/grpc+proto")], 0),
+        (&[("content-type", b"application/grpc-web")], 1),
+        (&[("content-type", b"text/plain")], 1),
+        (&[], 1),
+    ];
+    for (fields, expected) in rows {
+        assert_eq!(found(&table, &head_with("/a.B/C", fields)), Some(expected), "{fields:?}");
+    }
+}
+
+#[test]
 fn connect_and_the_asterisk() {
     let mut routes = vec![route(); 5];
     routes[0].matches.path = path(PathPattern::Prefix("/".into()));
@@ -156,6 +174,9 @@ fn random_match(rng: &mut fastrand::Rng) -> config::Match {
         matches.headers = vec![(HeaderName::new("x-tier").unwrap(), matcher)];
     }
     if rng.u8(0..8) == 0 {
+        matches.grpc = Some(rng.bool());
+    }
+    if rng.u8(0..8) == 0 {
         matches.query = vec![("q".into(), matcher(Pattern::Prefix("1".into())))];
     }
     matches
@@ -171,6 +192,9 @@ fn random_head(rng: &mut fastrand::Rng) -> RequestHead {
         _ => ("GET", random_path(rng) + query),
     };
     let mut head = head(method, if rng.u8(0..16) == 0 { "" } else { &host }, &target);
+    if rng.u8(0..4) == 0 {
+        head.headers.push(HeaderName::new("content-type").unwrap(), b"application/grpc");
+    }
     if rng.bool() {
         head.headers.push(HeaderName::new("x-tier").unwrap(), pick(rng, &["gold", "iron"]).as_bytes());
     }
