@@ -24,6 +24,8 @@ mod registry;
 mod buffer;
 mod cors;
 mod fault;
+mod grpc_stats;
+mod grpc_web;
 mod header_mutation;
 mod local_rate_limit;
 #[cfg(test)]
@@ -131,7 +133,8 @@ pub trait Filter {
     fn on_data(&mut self, _dir: Dir, _data: &mut Chunk, _end: bool, _cx: &mut StreamCx<'_>) -> Flow {
         Flow::Continue
     }
-    /// Trailers end their direction.
+    /// Trailers end their direction. A filter that takes all fields out of them makes them a part of the body: what it
+    /// gives from [`Filter::take_kept`] is the last of it then, and nobody behind sees trailers.
     fn on_trailers(&mut self, _dir: Dir, _trailers: &mut HeaderList, _cx: &mut StreamCx<'_>) -> Flow {
         Flow::Continue
     }
