@@ -13,8 +13,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use super::registry::Value;
-use super::scope::AnyScope;
+use super::scope::{AnyScope, Values};
 use super::{Scope, ScopeStats};
 
 /// As many as there are members at most, or so.
@@ -145,7 +144,7 @@ impl<T: ScopeStats> AnyScope for Family<T> {
         self.members().any(|member| member.scope.is_used())
     }
 
-    fn collect(&self, each: &mut dyn FnMut(Option<&str>, BTreeMap<Cow<'static, str>, Value>)) {
+    fn collect(&self, each: &mut dyn FnMut(Option<&str>, Values)) {
         let mut groups: BTreeMap<(&str, &str), Vec<&Scope<T>>> = BTreeMap::new();
         for member in self.members() {
             groups.entry((&member.owner, &member.name)).or_default().push(&member.scope);
@@ -164,7 +163,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::stats::CorsStats;
+    use crate::stats::{CorsStats, Value};
 
     fn member<'f>(family: &'f Family<CorsStats>, key: &str) -> Option<&'f Scope<CorsStats>> {
         family.get_or_add("app", key.as_bytes(), Origin::Network, || key.to_uppercase())

@@ -19,11 +19,15 @@ pub struct GrpcMethodStats {
 impl GrpcMethodStats {
     /// Counts a call that is over. `None`: it ended without a status, or with one that is not known.
     pub fn outcome(&self, status: Option<Status>) {
-        self.total.inc();
         if let Some(status) = status {
             self.status[status as usize].inc();
         }
-        if status == Some(Status::Ok) { self.success.inc() } else { self.failure.inc() }
+        if status == Some(Status::Ok) {
+            self.success.inc()
+        } else {
+            self.failure.inc()
+        }
+        self.total.inc();
     }
 }
 

@@ -80,7 +80,7 @@ impl<T: ScopeStats> Scope<T> {
     }
 
     /// The values of scopes by name, summed over all their instances.
-    pub(super) fn sum<'s>(scopes: impl IntoIterator<Item = &'s Scope<T>>) -> BTreeMap<Cow<'static, str>, Value> {
+    pub(super) fn sum<'s>(scopes: impl IntoIterator<Item = &'s Scope<T>>) -> Values {
         let mut values = BTreeMap::new();
         for instance in scopes.into_iter().flat_map(|scope| &scope.instances) {
             instance.visit(&mut |name, metric| add(&mut values, name, metric));
@@ -116,6 +116,9 @@ impl<T: ScopeStats> Handle<T> {
     }
 }
 
+/// Values by name.
+pub(super) type Values = BTreeMap<Cow<'static, str>, Value>;
+
 /// A scope whose type is forgotten, as the registry keeps it.
 pub(super) trait AnyScope: Any + Send + Sync {
     fn workers(&self) -> usize;
@@ -123,7 +126,7 @@ pub(super) trait AnyScope: Any + Send + Sync {
     fn is_used(&self) -> bool;
     /// Gives all values by name, summed over the instances. Where they have owners, the owner comes with its values: it
     /// stands between the prefix and the names.
-    fn collect(&self, each: &mut dyn FnMut(Option<&str>, BTreeMap<Cow<'static, str>, Value>));
+    fn collect(&self, each: &mut dyn FnMut(Option<&str>, Values));
 }
 
 impl<T: ScopeStats> AnyScope for Scope<T> {
@@ -135,12 +138,12 @@ impl<T: ScopeStats> AnyScope for Scope<T> {
         self.instances.iter().any(|instance| Arc::strong_count(&instance.0) > 1)
     }
 
-    fn collect(&self, each: &mut dyn FnMut(Option<&str>, BTreeMap<Cow<'static, str>, Value>)) {
+    fn collect(&self, each: &mut dyn FnMut(Option<&str>, Values)) {
         each(None, Scope::sum([self]));
     }
 }
 
-fn add(values: &mut BTreeMap<Cow<'static, str>, Value>, name: &'static str, metric: Metric<'_>) {
+fn add(values: &mut Values, name: &'static str, metric: Metric<'_>) {
     let mut count = |name: Cow<'static, str>, amount: u64| {
         if let Value::Counter(sum) = values.entry(name).or_insert(Value::Counter(0)) {
             *sum = sum.wrapping_add(amount);
