@@ -1,7 +1,7 @@
 //! `grpc_stats`: counts gRPC calls by cluster, service and method, with Envoy's names below `cluster.<name>.grpc.`.
 //!
 //! Which methods there are comes from the network, so their counters are made as they come up: in a
-//! [`Family`](crate::stats::Family), which all workers read without a lock. A call to a known method costs a hash of its path
+//! [`Family`], which all workers read without a lock. A call to a known method costs a hash of its path
 //! and no text. Only methods that the configuration lists have counters of their own, or, where it says so, all up to
 //! [`MOST`] over all clusters; what is beyond is `grpc.other`. All that has none of its own is counted in `grpc` itself.
 //!

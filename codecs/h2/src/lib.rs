@@ -312,7 +312,12 @@ impl Connection {
     }
 
     /// Client: opens a stream with this head. With `protocol` it is an extended CONNECT (the method of `head` is not looked at).
-    pub fn open(&mut self, head: &RequestHead, protocol: Option<Upgrade>, end: bool) -> Result<StreamRef, EncodeError> {
+    pub fn open(
+        &mut self,
+        head: &RequestHead,
+        protocol: Option<Upgrade>,
+        end: bool,
+    ) -> Result<StreamRef, EncodeError> {
         unimplemented!()
     }
 
