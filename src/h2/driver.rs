@@ -265,7 +265,12 @@ impl Driver {
                 core.codec.on_flushed();
                 break false;
             }
-            match poll_flush(task, transport, core.codec.output(), &mut self.sent) {
+            let (opened, already) = (core.opened, self.sent);
+            let flushed = poll_flush(task, transport, core.codec.output(), &mut self.sent);
+            if self.sent > already {
+                core.left = opened;
+            }
+            match flushed {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Some(self.end.unwrap_or(End::Closed)),
                 Poll::Pending => break true,
