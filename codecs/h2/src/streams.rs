@@ -57,6 +57,13 @@ impl Streams {
         self.head_cost
     }
 
+    #[cfg(test)]
+    pub(crate) fn memory(&self) -> usize {
+        let queues: usize = self.slots.iter().map(|stream| stream.send.queue.memory()).sum();
+        let slots = self.slots.capacity() * size_of::<Stream>() + self.free.capacity() * 4;
+        queues + slots + (self.by_id.capacity() + self.recent.capacity()) * 8
+    }
+
     /// Gives a new stream a slot. `id` is above all that came before.
     pub(crate) fn insert(
         &mut self,

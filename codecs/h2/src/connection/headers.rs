@@ -29,6 +29,13 @@ pub(super) struct Block {
     continuations: u32,
 }
 
+#[cfg(test)]
+impl Block {
+    pub(super) fn memory(&self) -> usize {
+        self.fragments.capacity()
+    }
+}
+
 /// What a header block is.
 enum Target {
     Request,
