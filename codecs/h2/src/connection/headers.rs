@@ -214,9 +214,13 @@ impl Connection {
         }))
     }
 
-    /// One more stream may be served (rows H2-1 and H2-5).
+    /// One more stream may be served (rows H2-1 and H2-5). A reset frees no slot. A stream that both sides have ended in good
+    /// order does, because the peer may open the next one before our caller has forgotten it; but only up to twice the number.
     fn has_slot(&self) -> bool {
-        self.streams.len() < self.limits.max_concurrent_streams as usize
+        let most = self.limits.max_concurrent_streams as usize;
+        let streams = self.streams.len();
+        streams.saturating_sub(self.streams.ended()) < most
+            && streams < most.saturating_mul(2)
             && self.streams.head_cost() < self.limits.header_memory
     }
 
