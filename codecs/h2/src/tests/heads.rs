@@ -55,8 +55,9 @@ fn requests_that_are_taken() {
         (
             with(GET, &[("cookie", "a=b"), ("x", "y"), ("cookie", "c=d"), ("cookie", "")]),
             END,
-            format!("{get} Empty [x: y, cookie: a=b; c=d; ] ."),
+            format!("{get} Empty [x: y, cookie: a=b; c=d] ."),
         ),
+        (with(GET, &[("cookie", ""), ("cookie", "")]), END, format!("{get} Empty [] .")),
         (with(GET, &[("expect", "100-continue")]), END, format!("{get} Empty [] .")),
         (with(&GET[..3], &[("host", "b:8080")]), END, "GET / HTTP/2 host=b:8080 Empty [] .".into()),
         (

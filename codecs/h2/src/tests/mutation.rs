@@ -58,6 +58,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("content-length", "5"),
     ("content-length", "0"),
     ("cookie", "a=b"),
+    ("cookie", ""),
     ("host", "a"),
     ("te", "trailers"),
     ("expect", "100-continue"),
