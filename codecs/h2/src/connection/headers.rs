@@ -15,6 +15,7 @@ use crate::frame::{Header, flag};
 use crate::head::{RequestBuilder, RequestOutcome, ResponseBuilder, Room, TrailersBuilder, UNDERSCORE, Verdict};
 use crate::ledger::Counts;
 use crate::limits::{HEAD_FLOOD_FACTOR, KEPT_SCRATCH};
+use crate::stream::RequestKind;
 use crate::stream::state::{Cause, State};
 use crate::streams::Gone;
 
@@ -233,7 +234,7 @@ impl Connection {
             self.ledger.reset(false, &self.limits, self.now)?;
         }
         self.glitch()?;
-        self.put_rst_stream(id, Reason::REFUSED_STREAM);
+        self.put_rst_stream(id, Reason::REFUSED_STREAM, true);
         self.streams.remember(id, Cause::LocalReset);
         Ok(())
     }
@@ -286,7 +287,10 @@ impl Connection {
             self.streams.set_state(stream, State::after_recv_end);
             return Ok(None);
         }
+        // RFC 9113 section 8.5.
+        let tunnel = self.side == Side::Server && entry.kind == RequestKind::Connect;
         let detail = match (outcome.verdict, entry.recv.body.on_end()) {
+            _ if tunnel => Some("http2.trailers_in_tunnel"),
             (Verdict::Malformed(detail), _) => Some(detail),
             (_, Err(_)) => Some("http2.body_too_short"),
             _ => None,

@@ -322,6 +322,18 @@ fn h2_6_replies_that_nobody_reads() {
 }
 
 #[test]
+fn h2_6_resets_of_our_own_are_no_replies() {
+    let mut end = server(Limits { outbound_control_frames: 10, ..Limits::default() });
+    for nth in 0..50 {
+        end.events(&headers(id(nth), 0, POST));
+    }
+    forget_all(&mut end);
+    assert!(!end.connection.is_congested());
+    end.events(&headers(101, END, GET));
+    assert_eq!((end.error, frames(&end.output()).len()), (None, 50));
+}
+
+#[test]
 fn h2_6_a_slow_peer_that_is_polite_is_never_cut_off() {
     let mut end = server(Limits::default());
     let now = end.now;

@@ -351,6 +351,13 @@ fn trailers_are_filtered_and_checked() {
     assert!(read(&[("x", "y"); 64]).starts_with("1 trailers"));
 }
 
+#[test]
+fn nothing_but_data_goes_through_a_tunnel() {
+    let connect = headers(1, 0, &[(":method", "CONNECT"), (":authority", "a:1")]);
+    let made = at_every_cut(&|| server(edge()), &[connect, headers(1, END, &[("x", "y")])].concat());
+    assert_eq!(made.events[1..], ["1 reset PROTOCOL_ERROR by us http2.trailers_in_tunnel"]);
+}
+
 /// What a client makes of a response to this method.
 fn answered(limits: &Limits, method: Method, frames: &[Vec<u8>]) -> Made {
     at_every_cut(&|| client(limits.clone(), method).0, &frames.concat())
