@@ -1,5 +1,7 @@
 //! What the targets share: reading bytes that arrive in any cut, and writing down what was read.
 
+pub mod h2;
+
 use std::fmt::Write as _;
 
 use bytes::BytesMut;

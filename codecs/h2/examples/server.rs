@@ -29,6 +29,13 @@ fn serve(mut socket: TcpStream) -> std::io::Result<()> {
     let mut buf = BytesMut::new();
     let mut open: Vec<StreamRef> = Vec::new();
     loop {
+        open.retain(|&stream| {
+            let done = connection.recv_done(stream) && connection.sent(stream) == BODY.len() as u64;
+            if done {
+                connection.forget(stream);
+            }
+            !done
+        });
         let over = loop {
             match connection.recv(&mut buf, Instant::now()) {
                 Ok(Recv::NeedMore) => break false,
@@ -37,13 +44,6 @@ fn serve(mut socket: TcpStream) -> std::io::Result<()> {
             }
         };
         connection.fill(64 * 1024);
-        open.retain(|&stream| {
-            let done = connection.recv_done(stream) && connection.sent(stream) == BODY.len() as u64;
-            if done {
-                connection.forget(stream);
-            }
-            !done
-        });
         flush(&mut connection, &mut socket)?;
         if over {
             return socket.shutdown(std::net::Shutdown::Write);

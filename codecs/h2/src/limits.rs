@@ -24,7 +24,8 @@ pub struct Limits {
     /// What `:scheme` must say; `None`: http or https.
     pub scheme: Option<Scheme>,
 
-    /// SETTINGS_MAX_CONCURRENT_STREAMS we announce (server), and most streams we open at once (client).
+    /// SETTINGS_MAX_CONCURRENT_STREAMS we announce (server), and most streams we open at once (client). A server counts streams
+    /// until they are forgotten, but for those that both sides have ended in good order.
     pub max_concurrent_streams: u32,
     /// SETTINGS_INITIAL_WINDOW_SIZE we announce, in bytes.
     pub initial_stream_window: u32,

@@ -99,10 +99,13 @@ impl Outbound {
         self.replies.add();
     }
 
-    pub(crate) fn put_rst_stream(&mut self, stream: u32, reason: Reason) {
+    /// `provoked`: a reply to what the peer sent.
+    pub(crate) fn put_rst_stream(&mut self, stream: u32, reason: Reason, provoked: bool) {
         let (header, payload) = rst_stream::frame(stream, reason);
         self.put_frame(header, &payload);
-        self.replies.add();
+        if provoked {
+            self.replies.add();
+        }
     }
 
     pub(crate) fn put_window_update(&mut self, stream: u32, increment: u32) {

@@ -83,6 +83,11 @@ impl Schedule {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn memory(&self) -> usize {
+        self.ready.capacity() * size_of::<Ready>()
+    }
+
     /// The slot of the stream that sends the next frame. It stays ready until it is removed.
     pub(crate) fn next(&mut self) -> Option<u32> {
         let urgency = self.levels.iter().position(|&count| count > 0)?;

@@ -25,6 +25,8 @@ pub(crate) struct Streams {
     horizon: u32,
     /// Streams that are not closed on the wire.
     open: usize,
+    /// Streams that END_STREAM closed in both directions.
+    ended: usize,
     /// Decoded heads, in bytes.
     head_cost: usize,
     /// Bytes queued.
@@ -52,9 +54,21 @@ impl Streams {
         self.open
     }
 
+    /// Streams that END_STREAM closed in both directions.
+    pub(crate) fn ended(&self) -> usize {
+        self.ended
+    }
+
     /// Decoded heads, in bytes.
     pub(crate) fn head_cost(&self) -> usize {
         self.head_cost
+    }
+
+    #[cfg(test)]
+    pub(crate) fn memory(&self) -> usize {
+        let queues: usize = self.slots.iter().map(|stream| stream.send.queue.memory()).sum();
+        let slots = self.slots.capacity() * size_of::<Stream>() + self.free.capacity() * 4;
+        queues + slots + (self.by_id.capacity() + self.recent.capacity()) * 8
     }
 
     /// Gives a new stream a slot. `id` is above all that came before.
@@ -95,6 +109,7 @@ impl Streams {
         self.queued -= queued;
         self.head_cost -= head_cost;
         self.open -= usize::from(!removed.state.is_closed());
+        self.ended -= usize::from(removed.state == State::Closed(Cause::EndStream));
         if let Ok(at) = self.by_id.binary_search_by_key(&stream.id, |&(id, _)| id) {
             self.by_id.remove(at);
         }
@@ -145,8 +160,11 @@ impl Streams {
         let Some(entry) = self.get_mut(stream) else { return };
         let before = entry.state;
         entry.state = next(before);
-        let closed = !before.is_closed() && entry.state.is_closed();
-        self.open -= usize::from(closed);
+        if !before.is_closed() && entry.state.is_closed() {
+            let ended = entry.state == State::Closed(Cause::EndStream);
+            self.open -= 1;
+            self.ended += usize::from(ended);
+        }
     }
 
     /// Drops what a stream has queued.

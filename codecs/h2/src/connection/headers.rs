@@ -15,6 +15,7 @@ use crate::frame::{Header, flag};
 use crate::head::{RequestBuilder, RequestOutcome, ResponseBuilder, Room, TrailersBuilder, UNDERSCORE, Verdict};
 use crate::ledger::Counts;
 use crate::limits::{HEAD_FLOOD_FACTOR, KEPT_SCRATCH};
+use crate::stream::RequestKind;
 use crate::stream::state::{Cause, State};
 use crate::streams::Gone;
 
@@ -27,6 +28,13 @@ pub(super) struct Block {
     dependency: Option<Dependency>,
     fragments: Vec<u8>,
     continuations: u32,
+}
+
+#[cfg(test)]
+impl Block {
+    pub(super) fn memory(&self) -> usize {
+        self.fragments.capacity()
+    }
 }
 
 /// What a header block is.
@@ -207,9 +215,13 @@ impl Connection {
         }))
     }
 
-    /// One more stream may be served (rows H2-1 and H2-5).
+    /// One more stream may be served (rows H2-1 and H2-5). A reset frees no slot. A stream that both sides have ended in good
+    /// order does, because the peer may open the next one before our caller has forgotten it; but only up to twice the number.
     fn has_slot(&self) -> bool {
-        self.streams.len() < self.limits.max_concurrent_streams as usize
+        let most = self.limits.max_concurrent_streams as usize;
+        let streams = self.streams.len();
+        streams.saturating_sub(self.streams.ended()) < most
+            && streams < most.saturating_mul(2)
             && self.streams.head_cost() < self.limits.header_memory
     }
 
@@ -222,7 +234,7 @@ impl Connection {
             self.ledger.reset(false, &self.limits, self.now)?;
         }
         self.glitch()?;
-        self.put_rst_stream(id, Reason::REFUSED_STREAM);
+        self.put_rst_stream(id, Reason::REFUSED_STREAM, true);
         self.streams.remember(id, Cause::LocalReset);
         Ok(())
     }
@@ -275,7 +287,10 @@ impl Connection {
             self.streams.set_state(stream, State::after_recv_end);
             return Ok(None);
         }
+        // RFC 9113 section 8.5.
+        let tunnel = self.side == Side::Server && entry.kind == RequestKind::Connect;
         let detail = match (outcome.verdict, entry.recv.body.on_end()) {
+            _ if tunnel => Some("http2.trailers_in_tunnel"),
             (Verdict::Malformed(detail), _) => Some(detail),
             (_, Err(_)) => Some("http2.body_too_short"),
             _ => None,

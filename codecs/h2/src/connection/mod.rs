@@ -240,6 +240,14 @@ impl Connection {
         self.last_fault
     }
 
+    /// Bytes held, without the tables of HPACK, which are bounded by themselves.
+    #[cfg(test)]
+    pub(crate) fn memory(&self) -> usize {
+        let block = self.block.as_ref().map_or(0, Block::memory);
+        let scratch = self.crumbs.capacity() + self.encoded.capacity();
+        block + scratch + self.streams.memory() + self.schedule.memory() + self.outbound.output.len()
+    }
+
     /// A new stream's entry in the table.
     fn insert(&mut self, id: u32, kind: crate::stream::RequestKind, head_cost: usize) -> (StreamRef, &mut Stream) {
         let ours = self.limits.initial_stream_window.min(MAX_WINDOW);

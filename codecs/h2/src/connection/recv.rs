@@ -162,7 +162,7 @@ impl Connection {
         let open = open.is_some();
         self.ledger.reset(before_response, &self.limits, self.now)?;
         self.glitch()?;
-        self.put_rst_stream(id, reason);
+        self.put_rst_stream(id, reason, true);
         match known {
             Some(stream) if open => {
                 self.close_stream(stream, Cause::LocalReset);
@@ -190,10 +190,11 @@ impl Connection {
         if self.is_beyond_shutdown(id) { Gone::Closed(Cause::LocalReset) } else { self.streams.gone(id) }
     }
 
-    pub(super) fn put_rst_stream(&mut self, id: u32, reason: Reason) {
+    /// `provoked`: a reply to what the peer sent.
+    pub(super) fn put_rst_stream(&mut self, id: u32, reason: Reason, provoked: bool) {
         if self.failed.is_none() {
             Counts::bump(&mut self.ledger.counts.tx_reset);
-            self.outbound.put_rst_stream(id, reason);
+            self.outbound.put_rst_stream(id, reason, provoked);
         }
     }
 }

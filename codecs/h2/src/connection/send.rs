@@ -134,7 +134,7 @@ impl Connection {
     pub fn reset(&mut self, stream: StreamRef, reason: Reason) {
         let open = self.streams.get(stream).is_some_and(|entry| !entry.state.is_closed());
         if open {
-            self.put_rst_stream(stream.id, reason);
+            self.put_rst_stream(stream.id, reason, false);
             self.close_stream(stream, Cause::LocalReset);
         }
     }

@@ -225,8 +225,9 @@ impl<'l> RequestBuilder<'l> {
             self.overflow();
             return Ok(());
         }
-        if self.verdict == Verdict::Good {
-            if self.size.crumbs > 1 {
+        // An empty one says nothing, and would leave white space at the end.
+        if self.verdict == Verdict::Good && !value.is_empty() {
+            if !self.cookie.is_empty() {
                 self.cookie.extend_from_slice(b"; ");
             }
             self.cookie.extend_from_slice(value);

@@ -44,6 +44,11 @@ impl SendQueue {
         Some(chunk)
     }
 
+    #[cfg(test)]
+    pub(crate) fn memory(&self) -> usize {
+        self.bytes + self.chunks.capacity() * size_of::<Bytes>()
+    }
+
     /// Drops everything.
     pub(crate) fn clear(&mut self) {
         self.chunks.clear();

@@ -55,8 +55,9 @@ fn requests_that_are_taken() {
         (
             with(GET, &[("cookie", "a=b"), ("x", "y"), ("cookie", "c=d"), ("cookie", "")]),
             END,
-            format!("{get} Empty [x: y, cookie: a=b; c=d; ] ."),
+            format!("{get} Empty [x: y, cookie: a=b; c=d] ."),
         ),
+        (with(GET, &[("cookie", ""), ("cookie", "")]), END, format!("{get} Empty [] .")),
         (with(GET, &[("expect", "100-continue")]), END, format!("{get} Empty [] .")),
         (with(&GET[..3], &[("host", "b:8080")]), END, "GET / HTTP/2 host=b:8080 Empty [] .".into()),
         (
@@ -348,6 +349,13 @@ fn trailers_are_filtered_and_checked() {
     assert_eq!(read(&[("x", &long)]), "1 reset PROTOCOL_ERROR by us http2.trailers_too_large");
     assert_eq!(read(&[("x", "y"); 65]), "1 reset PROTOCOL_ERROR by us http2.trailers_too_large");
     assert!(read(&[("x", "y"); 64]).starts_with("1 trailers"));
+}
+
+#[test]
+fn nothing_but_data_goes_through_a_tunnel() {
+    let connect = headers(1, 0, &[(":method", "CONNECT"), (":authority", "a:1")]);
+    let made = at_every_cut(&|| server(edge()), &[connect, headers(1, END, &[("x", "y")])].concat());
+    assert_eq!(made.events[1..], ["1 reset PROTOCOL_ERROR by us http2.trailers_in_tunnel"]);
 }
 
 /// What a client makes of a response to this method.

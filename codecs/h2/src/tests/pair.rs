@@ -2,7 +2,7 @@
 
 use std::io::IoSlice;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use nuncio_http::{BodyLength, HeaderId, HeaderList, Method, Output, RequestHead, ResponseHead, Version};
@@ -187,10 +187,6 @@ impl Pair {
             self.client.feed(&down, self.now);
         }
         panic!("the two never fall silent");
-    }
-
-    pub(crate) fn pass(&mut self, time: Duration) {
-        self.now += time;
     }
 
     /// Opens a stream and carries it over.

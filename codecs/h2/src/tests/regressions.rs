@@ -218,17 +218,17 @@ fn item_15_who_forgets_a_stream_frees_its_part_of_the_window() {
         let stream = end.met.pop().unwrap();
         match nth % 3 {
             // In the middle of a frame.
-            0 => drop(end.events(&frame(DATA, 0, id, &[0; 100])[..50])),
+            0 => drop(end.events(&frame(DATA, 0, id, &[0; 16_384])[..50])),
             1 => drop(end.events(&rst(id, Reason::CANCEL))),
             _ => {}
         }
         end.connection.forget(stream);
         if nth % 3 == 0 {
-            end.events(&frame(DATA, 0, id, &[0; 100])[50..]);
+            end.events(&frame(DATA, 0, id, &[0; 16_384])[50..]);
         }
         credited += frames(&end.output()).iter().filter(|text| text.starts_with("0 WINDOW_UPDATE")).count();
     }
-    assert_eq!((end.error, credited), (None, 12), "6.5 MB went through a window of 1 MiB");
+    assert_eq!((end.error, credited), (None, 14), "7.6 MB went through a window of 1 MiB");
 }
 
 #[test]
