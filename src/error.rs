@@ -76,6 +76,8 @@ pub enum Timeout {
     StreamFlush,
     /// `max_stream_duration`
     MaxStreamDuration,
+    /// The client's own `grpc-timeout`.
+    Grpc,
 }
 
 /// Envoy's response flags: why a response is what it is, in two letters.
@@ -210,7 +212,7 @@ impl Error {
     pub fn status(self) -> u16 {
         match (self.kind, self.side) {
             (Kind::Timeout(Timeout::Route), _) => 504,
-            (Kind::Timeout(Timeout::StreamIdle | Timeout::MaxStreamDuration), _) => 504,
+            (Kind::Timeout(Timeout::StreamIdle | Timeout::MaxStreamDuration | Timeout::Grpc), _) => 504,
             (Kind::Timeout(_), _) => 408,
             (Kind::NoRoute, _) => 404,
             (Kind::Protocol(_), _) => 502,
@@ -228,7 +230,7 @@ impl Error {
             (Kind::Refused | Kind::ConnectTimeout, _) => ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
             (Kind::Reset | Kind::Unprocessed, _) => ResponseFlags::UPSTREAM_REMOTE_RESET,
             (Kind::Timeout(Timeout::Route), _) => ResponseFlags::UPSTREAM_REQUEST_TIMEOUT,
-            (Kind::Timeout(Timeout::MaxStreamDuration), _) => ResponseFlags::DURATION_TIMEOUT,
+            (Kind::Timeout(Timeout::MaxStreamDuration | Timeout::Grpc), _) => ResponseFlags::DURATION_TIMEOUT,
             (Kind::Timeout(_), _) => ResponseFlags::STREAM_IDLE_TIMEOUT,
             (Kind::Protocol(_), _) => ResponseFlags::UPSTREAM_PROTOCOL_ERROR,
             (Kind::BadRequest { .. }, _) => ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
@@ -270,6 +272,7 @@ impl Timeout {
             Timeout::StreamIdle => "stream_idle_timeout",
             Timeout::StreamFlush => "stream_flush_timeout",
             Timeout::MaxStreamDuration => "max_duration_timeout",
+            Timeout::Grpc => "grpc_timeout",
         }
     }
 }
@@ -297,6 +300,7 @@ mod tests {
             (Error::upstream(Kind::Closed, Phase::Request), 503, "UC"),
             (Error::upstream(Kind::Protocol("x"), Phase::Request), 502, "UPE"),
             (Error::upstream(Kind::Timeout(Timeout::Route), Phase::Request), 504, "UT"),
+            (Error::timeout(Timeout::Grpc, false), 504, "DT"),
             (Error::downstream(Kind::BadRequest { status: 431, detail: "x" }), 431, "DPE"),
             (Error::downstream(Kind::Timeout(Timeout::RequestHeaders)), 408, "SI"),
             (Error::downstream(Kind::Closed), 503, "DC"),

@@ -9,6 +9,8 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
+use nuncio_http::HeaderId;
+
 use self::address::{Part, client};
 use self::lookup::{Lookup, field, request_field};
 use self::names::unknown;
@@ -17,6 +19,7 @@ use super::error::FormatErrorKind;
 use super::escape::Field;
 use super::time::TimeFormat;
 use crate::error::ResponseFlags;
+use crate::grpc::Status;
 use crate::runtime::net::Addr;
 use crate::stream::StreamInfo;
 
@@ -46,11 +49,13 @@ pub(super) enum Operator {
     Request(Lookup),
     Response(Lookup),
     Trailer(Lookup),
+    /// By its name or its number.
+    GrpcStatus(Style),
     /// Known since the format was parsed: `HOSTNAME`, `ENVIRONMENT(X)`.
     Fixed(Option<Box<str>>),
 }
 
-/// How response flags are named.
+/// How response flags and gRPC statuses are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
     Short,
@@ -134,6 +139,11 @@ impl Operator {
                 lookup.find(|key| field(info.response.as_ref().map(|head| &head.headers), key))
             }
             Operator::Trailer(lookup) => lookup.find(|key| field(info.response_trailers.as_ref(), key)),
+            Operator::GrpcStatus(style) => match (grpc_status(info), style) {
+                (None, _) => Value::Absent,
+                (Some(value), Style::Long) => text(Status::parse(value).map(Status::name)),
+                (Some(value), Style::Short) => Value::Bytes(value),
+            },
             Operator::Fixed(value) => text(value.as_deref()),
         }
     }
@@ -160,6 +170,12 @@ impl Value<'_> {
     }
 }
 
+/// The value of `grpc-status`, in the trailers or the head.
+fn grpc_status(info: &StreamInfo) -> Option<&[u8]> {
+    let head = info.response.as_ref().map(|head| &head.headers);
+    [info.response_trailers.as_ref(), head].into_iter().flatten().find_map(|fields| fields.get(HeaderId::GrpcStatus))
+}
+
 fn without_argument(name: &str) -> Option<Operator> {
     let span = |from, to| Operator::Duration(from, to, Unit::Millis);
     Some(match name {
@@ -181,6 +197,8 @@ fn without_argument(name: &str) -> Option<Operator> {
         "UPSTREAM_REQUEST_ATTEMPT_COUNT" => Operator::Attempts,
         "ROUTE_NAME" => Operator::RouteName,
         "CONNECTION_ID" => Operator::ConnectionId,
+        "GRPC_STATUS" => Operator::GrpcStatus(Style::Long),
+        "GRPC_STATUS_NUMBER" => Operator::GrpcStatus(Style::Short),
         "HOSTNAME" => Operator::Fixed(Some(rustix::system::uname().nodename().to_string_lossy().into())),
         _ => {
             let without_port = name.strip_suffix("_WITHOUT_PORT").and_then(|base| address(base, Part::Ip(None)));

@@ -38,7 +38,8 @@ pub use self::admin::Admin;
 pub use self::cidr::{Cidr, CidrError};
 pub use self::cluster::{CircuitBreaker, Cluster, ClusterHttp, ClusterProtocol, Endpoint, LoadBalancing};
 pub use self::filter::{
-    Buffer, Cors, Fault, FaultAbort, FaultDelay, Filter, FilterOverride, HeaderMutation, LocalRateLimit,
+    Buffer, Cors, Fault, FaultAbort, FaultDelay, Filter, FilterOverride, GrpcStats, GrpcWeb, HeaderMutation,
+    LocalRateLimit,
 };
 pub use self::header_edits::{HeaderEdits, HeaderTemplate};
 pub use self::http::{EscapedSlashes, Http, ServerHeader, Underscores, Upgrade, Versions};

@@ -41,7 +41,8 @@ impl Reach {
     /// Records the route at `at`.
     pub(super) fn add(&mut self, at: usize, matches: &Match) {
         self.same.entry(key(matches)).or_insert(at);
-        if !(matches.method.is_empty() && matches.headers.is_empty() && matches.query.is_empty()) {
+        let fields = matches.headers.is_empty() && matches.query.is_empty();
+        if !(fields && matches.method.is_empty() && matches.grpc.is_none()) {
             return;
         }
         let path = match &matches.path {

@@ -21,6 +21,9 @@ pub struct Match {
     /// Any of these.
     #[serde(serialize_with = "write::display_list", skip_serializing_if = "Vec::is_empty")]
     pub method: Vec<Method>,
+    /// gRPC only, or anything but that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<bool>,
     #[serde(serialize_with = "write::header_pairs", skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(HeaderName, Matcher)>,
     /// Query parameters, by their first value.
@@ -72,11 +75,12 @@ impl fmt::Display for HostPattern {
 
 pub(super) fn read(cx: &Cx, node: &Node, http: &Http) -> Option<Match> {
     let mut o = cx.object(node)?;
-    o.later(&["runtime", "sni", "source", "port", "scheme", "grpc", "cookies", "metadata", "percent"]);
+    o.later(&["runtime", "sni", "source", "port", "scheme", "cookies", "metadata", "percent"]);
     let matches = Match {
         host: o.optional("host", Vec::new(), read::some(read_host)),
         path: o.maybe("path", |cx, node| read_path(cx, node, http)),
         method: o.optional("method", Vec::new(), read::some(read::method)),
+        grpc: o.maybe("grpc", read::boolean),
         headers: o.optional("headers", Vec::new(), read_headers),
         query: o.optional("query", Vec::new(), read_query),
     };

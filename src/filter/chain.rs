@@ -255,17 +255,19 @@ impl Chain {
         None
     }
 
-    /// The part goes on to the next filter; before trailers goes what this filter kept of the body.
+    /// The part goes on to the next filter; before trailers goes what this filter kept of the body, and in place of
+    /// trailers without a field.
     fn pass_part(&mut self, dir: Dir) {
         let lane = self.lane(dir);
         let at = lane.part_at;
         lane.pass_part();
-        if !matches!(lane.part, Some(Part::Trailers(_))) {
-            return;
-        }
+        let Some(Part::Trailers(trailers)) = &lane.part else { return };
+        let consumed = trailers.is_empty();
         let kept = self.filter(dir, at).take_kept(dir);
-        if !kept.is_empty() {
-            let lane = self.lane(dir);
+        let lane = self.lane(dir);
+        if consumed {
+            lane.part = Some(Part::Data { chunk: kept, end: true });
+        } else if !kept.is_empty() {
             let trailers = lane.part.replace(Part::Data { chunk: kept, end: false });
             lane.behind = trailers.map(|trailers| (trailers, lane.part_at));
         }

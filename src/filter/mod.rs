@@ -24,6 +24,8 @@ mod registry;
 mod buffer;
 mod cors;
 mod fault;
+mod grpc_stats;
+mod grpc_web;
 mod header_mutation;
 mod local_rate_limit;
 #[cfg(test)]
@@ -38,6 +40,7 @@ pub use chunk::Chunk;
 pub use registry::{Build, Factories, build};
 
 use crate::error::ResponseFlags;
+use crate::grpc::Status;
 use crate::runtime::Rt;
 use crate::stream::info::StreamInfo;
 
@@ -76,13 +79,27 @@ pub struct LocalReply {
     pub flags: ResponseFlags,
     /// Envoy's response code details.
     pub detail: &'static str,
+    /// What a gRPC client is told. `None`: what the status stands for.
+    pub grpc_status: Option<Status>,
 }
 
 impl LocalReply {
     /// A reply with a short plain text.
     pub fn text(status: u16, body: &'static str, detail: &'static str) -> LocalReply {
         let body = bytes::Bytes::from_static(body.as_bytes());
-        LocalReply { status, headers: HeaderList::new(), body, flags: ResponseFlags::default(), detail }
+        LocalReply {
+            status,
+            headers: HeaderList::new(),
+            body,
+            flags: ResponseFlags::default(),
+            detail,
+            grpc_status: None,
+        }
+    }
+
+    pub fn with_grpc_status(mut self, status: Status) -> LocalReply {
+        self.grpc_status = Some(status);
+        self
     }
 
     pub fn with_flag(mut self, flag: ResponseFlags) -> LocalReply {
@@ -116,7 +133,8 @@ pub trait Filter {
     fn on_data(&mut self, _dir: Dir, _data: &mut Chunk, _end: bool, _cx: &mut StreamCx<'_>) -> Flow {
         Flow::Continue
     }
-    /// Trailers end their direction.
+    /// Trailers end their direction. A filter that takes all fields out of them makes them a part of the body: what it
+    /// gives from [`Filter::take_kept`] is the last of it then, and nobody behind sees trailers.
     fn on_trailers(&mut self, _dir: Dir, _trailers: &mut HeaderList, _cx: &mut StreamCx<'_>) -> Flow {
         Flow::Continue
     }

@@ -6,6 +6,8 @@ use super::FilterFactory;
 use super::buffer::BufferFactory;
 use super::cors::CorsFactory;
 use super::fault::FaultFactory;
+use super::grpc_stats::GrpcStatsFactory;
+use super::grpc_web::GrpcWebFactory;
 use super::header_mutation::HeaderMutationFactory;
 use super::local_rate_limit::LocalRateLimitFactory;
 use crate::config::Filter;
@@ -32,6 +34,8 @@ fn factory(filter: &Filter, cx: &mut Build<'_>) -> Arc<dyn FilterFactory> {
         Filter::Buffer(config) => Arc::new(BufferFactory::new(config, cx)),
         Filter::Cors(config) => Arc::new(CorsFactory::new(config, cx)),
         Filter::Fault(config) => Arc::new(FaultFactory::new(config, cx)),
+        Filter::GrpcStats(config) => Arc::new(GrpcStatsFactory::new(config, cx)),
+        Filter::GrpcWeb(_) => Arc::new(GrpcWebFactory),
         Filter::HeaderMutation(config) => Arc::new(HeaderMutationFactory::new(config, cx)),
         Filter::LocalRateLimit(config) => Arc::new(LocalRateLimitFactory::new(config, cx)),
     }

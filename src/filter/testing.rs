@@ -45,13 +45,17 @@ impl Setup {
 
     /// `http.web.NAME`
     pub(super) fn stat(&mut self, name: &str) -> i64 {
-        let name = format!("http.web.{name}");
+        self.stat_at(&format!("http.web.{name}")).expect("no such stat")
+    }
+
+    /// By its full name; of a histogram the number of values.
+    pub(super) fn stat_at(&mut self, name: &str) -> Option<i64> {
         let samples = self.registry.snapshot(&crate::stats::Filter::default()).samples;
-        match samples.into_iter().find(|sample| sample.full_name() == name).expect("no such stat").value {
+        Some(match samples.into_iter().find(|sample| sample.full_name() == name)?.value {
             Value::Counter(count) => i64::try_from(count).unwrap(),
             Value::Gauge(value) => value,
-            Value::Histogram(_) => unreachable!("filters have none"),
-        }
+            Value::Histogram(histogram) => i64::try_from(histogram.count()).unwrap(),
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use super::host::normalise_host;
 use super::matcher::{HeaderMatcher, QueryMatcher};
 use crate::config::full_regex;
 use crate::config::{HostPattern, PathMatch, PathPattern};
+use crate::grpc::is_grpc;
 
 /// A request as predicates see it.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub enum Predicate {
     Path(PathPredicate),
     /// Any of these.
     Method(Vec<Method>),
+    /// Whether it is gRPC, by its content type; gRPC-Web is not.
+    Grpc(bool),
     Header(HeaderMatcher),
     Query(QueryMatcher),
 }
@@ -47,6 +50,7 @@ impl Predicate {
             Predicate::Host(patterns) => patterns.iter().any(|pattern| host_matches(pattern, &subject.host)),
             Predicate::Path(path) => path.matches(subject.path),
             Predicate::Method(methods) => methods.contains(&subject.head.method),
+            Predicate::Grpc(grpc) => is_grpc(&subject.head.headers) == *grpc,
             Predicate::Header(header) => header.matches(subject.head),
             Predicate::Query(query) => query.matches(subject.head),
         }
@@ -57,7 +61,7 @@ impl Predicate {
         match self {
             Predicate::NotConnect | Predicate::Host(_) => true,
             Predicate::Path(path) => path.kind != PathKind::Regex,
-            Predicate::Method(_) | Predicate::Header(_) | Predicate::Query(_) => false,
+            Predicate::Method(_) | Predicate::Grpc(_) | Predicate::Header(_) | Predicate::Query(_) => false,
         }
     }
 }

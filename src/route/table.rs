@@ -34,6 +34,8 @@ pub struct Route {
     pub timeout: Option<Duration>,
     /// In place of the listener's `stream_idle_timeout`, where given; `Some(None)` is "off".
     pub idle_timeout: Option<Option<Duration>>,
+    /// Most that the client of a gRPC request may ask for; `None` is "off".
+    pub grpc_timeout_max: Option<Duration>,
     pub rewrite: Option<Rewrite>,
     /// The route's own or else the listener's.
     pub upgrades: Vec<Upgrade>,
@@ -113,6 +115,7 @@ impl Route {
             action: Action::new(&config.action, options, resolve)?,
             timeout: config.timeout,
             idle_timeout: config.idle_timeout,
+            grpc_timeout_max: config.grpc_timeout_max,
             rewrite: config.rewrite.as_ref().map(|rewrite| Rewrite::new(rewrite, options)).transpose()?,
             upgrades,
             request_headers: config.request_headers.clone(),
@@ -190,6 +193,7 @@ fn predicates(
     if !matches.method.is_empty() {
         predicates.push(Predicate::Method(matches.method.clone()));
     }
+    predicates.extend(matches.grpc.map(Predicate::Grpc));
     for (name, matcher) in &matches.headers {
         predicates.push(Predicate::Header(HeaderMatcher::new(name, matcher)?));
     }

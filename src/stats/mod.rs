@@ -4,7 +4,9 @@
 
 mod cluster;
 mod codes;
+mod family;
 mod filter;
+mod grpc;
 mod histogram;
 mod host;
 mod http;
@@ -20,7 +22,9 @@ mod text;
 
 pub use cluster::ClusterStats;
 pub use codes::Codes;
+pub use family::{Family, Origin};
 pub use filter::{BufferStats, CorsStats, FaultStats, LocalRateLimitStats};
+pub use grpc::GrpcMethodStats;
 pub use histogram::{BOUNDS_MS, Histogram, HistogramSnapshot, QUANTILES};
 pub use host::HostStats;
 pub use http::HttpStats;

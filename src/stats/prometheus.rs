@@ -46,7 +46,11 @@ impl Snapshot {
 /// The metric's name, and its labels as they stand between the braces.
 fn name_and_labels(sample: &Sample) -> (String, String) {
     let (family, owner) = sample.prefix.split_once('.').unwrap_or((&sample.prefix, ""));
-    let (name, code) = split_code(&sample.name);
+    let grpc = (family == "cluster").then(|| split_grpc(&sample.name)).flatten();
+    let (name, code) = match grpc {
+        Some((leaf, _)) => (Cow::Owned(format!("grpc_{leaf}")), None),
+        None => split_code(&sample.name),
+    };
     let mut labels = String::new();
     let mut label = |key: &str, value: &str| {
         let comma = if labels.is_empty() { "" } else { "," };
@@ -59,6 +63,14 @@ fn name_and_labels(sample: &Sample) -> (String, String) {
         _ => {
             full.push('_');
             full.push_str(owner);
+        }
+    }
+    if let Some((_, of)) = grpc {
+        let (service, method) = of.rsplit_once('.').unwrap_or((of, ""));
+        for (key, value) in [("grpc_bridge_service", service), ("grpc_bridge_method", method)] {
+            if !value.is_empty() {
+                label(key, value);
+            }
         }
     }
     if let Some((key, value)) = code {
@@ -77,6 +89,13 @@ fn split_code(name: &str) -> (Cow<'_, str>, Option<(&'static str, &str)>) {
         [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9'] => (Cow::Borrowed(stem), Some(("response_code", last))),
         _ => (Cow::Borrowed(name), None),
     }
+}
+
+/// The last part of `grpc.pkg.Service.Method.total`, and what it is of: service and method, or nothing.
+fn split_grpc(name: &str) -> Option<(&str, &str)> {
+    let rest = name.strip_prefix("grpc.")?;
+    let (of, leaf) = rest.rsplit_once('.').unwrap_or(("", rest));
+    Some((leaf, of))
 }
 
 fn write_histogram(lines: &mut String, name: &str, labels: &str, histogram: &HistogramSnapshot) {

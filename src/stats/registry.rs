@@ -9,7 +9,7 @@ use std::sync::Arc;
 use regex_lite::Regex;
 
 use super::scope::AnyScope;
-use super::{HistogramSnapshot, Scope, ScopeStats};
+use super::{Family, HistogramSnapshot, Scope, ScopeStats};
 
 /// Every scope of the process.
 #[derive(Default)]
@@ -19,8 +19,9 @@ pub struct Registry {
 
 struct Entry {
     scope: Arc<dyn AnyScope>,
-    /// Counters as they stood at the last reset: they have one writer each, and it is not the control thread.
-    baseline: BTreeMap<Cow<'static, str>, u64>,
+    /// Counters as they stood at the last reset, by prefix and name: they have one writer each, and it is not the control
+    /// thread.
+    baseline: BTreeMap<(Arc<str>, Cow<'static, str>), u64>,
 }
 
 /// One value under its name.
@@ -64,7 +65,17 @@ impl Registry {
     /// The scope of this type under this prefix, such as `cluster.app`: the one it had, or a new one. Characters
     /// that a name must not have (`:` above all) become `_`.
     pub fn scope<T: ScopeStats>(&mut self, prefix: &str, workers: usize) -> Arc<Scope<T>> {
-        let key = (Arc::from(clean(prefix)), TypeId::of::<T>());
+        self.entry(prefix, TypeId::of::<T>(), workers, || Scope::new(workers))
+    }
+
+    /// The family of this type under this prefix, as [`Registry::scope`]. `limit`: most members from the network.
+    pub fn family<T: ScopeStats>(&mut self, prefix: &str, workers: usize, limit: usize) -> Arc<Family<T>> {
+        self.entry(prefix, TypeId::of::<Family<T>>(), workers, || Family::new(workers, limit))
+    }
+
+    /// What stands under this key, if it is for as many workers, or else what `make` makes.
+    fn entry<S: AnyScope>(&mut self, prefix: &str, id: TypeId, workers: usize, make: impl FnOnce() -> S) -> Arc<S> {
+        let key = (Arc::from(clean(prefix)), id);
         if let Some(entry) = self.scopes.get(&key)
             && entry.scope.workers() == workers
         {
@@ -73,7 +84,7 @@ impl Registry {
                 return scope;
             }
         }
-        let scope = Arc::new(Scope::<T>::new(workers));
+        let scope = Arc::new(make());
         let entry = Entry { scope: Arc::clone(&scope) as _, baseline: BTreeMap::new() };
         self.scopes.insert(key, entry);
         scope
@@ -89,15 +100,19 @@ impl Registry {
         self.sweep();
         let mut samples = Vec::new();
         for ((prefix, _), entry) in &self.scopes {
-            for (name, mut value) in entry.scope.collect() {
-                if let Value::Counter(count) = &mut value {
-                    *count = count.wrapping_sub(entry.baseline.get(&name).copied().unwrap_or(0));
+            entry.scope.collect(&mut |owner, values| {
+                let prefix = owned(prefix, owner);
+                for (name, mut value) in values {
+                    if let Value::Counter(count) = &mut value {
+                        let key = (Arc::clone(&prefix), name.clone());
+                        *count = count.wrapping_sub(entry.baseline.get(&key).copied().unwrap_or(0));
+                    }
+                    let sample = Sample { prefix: Arc::clone(&prefix), name, value };
+                    if filter.passes(&sample) {
+                        samples.push(sample);
+                    }
                 }
-                let sample = Sample { prefix: Arc::clone(prefix), name, value };
-                if filter.passes(&sample) {
-                    samples.push(sample);
-                }
-            }
+            });
         }
         samples.sort_by_cached_key(Sample::full_name);
         Snapshot { samples }
@@ -105,12 +120,16 @@ impl Registry {
 
     /// Counters count from zero again.
     pub fn reset_counters(&mut self) {
-        for entry in self.scopes.values_mut() {
-            let counts = entry.scope.collect().into_iter().filter_map(|(name, value)| match value {
-                Value::Counter(count) => Some((name, count)),
-                _ => None,
+        for ((prefix, _), entry) in &mut self.scopes {
+            let baseline = &mut entry.baseline;
+            entry.scope.collect(&mut |owner, values| {
+                let prefix = owned(prefix, owner);
+                for (name, value) in values {
+                    if let Value::Counter(count) = value {
+                        baseline.insert((Arc::clone(&prefix), name), count);
+                    }
+                }
             });
-            entry.baseline = counts.collect();
         }
     }
 }
@@ -140,6 +159,11 @@ impl Filter {
     }
 }
 
+/// The prefix of an owner's values.
+fn owned(prefix: &Arc<str>, owner: Option<&str>) -> Arc<str> {
+    owner.map_or_else(|| Arc::clone(prefix), |owner| format!("{prefix}.{}", clean(owner)).into())
+}
+
 /// Envoy replaces `:`, which separates name and value in statsd; control characters would break the text formats.
 fn clean(prefix: &str) -> String {
     prefix.chars().map(|c| if c == ':' || c.is_whitespace() || c.is_control() { '_' } else { c }).collect()
@@ -148,7 +172,7 @@ fn clean(prefix: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::{ClusterStats, CorsStats, HttpStats};
+    use crate::stats::{ClusterStats, CorsStats, HttpStats, Origin};
 
     fn value(registry: &mut Registry, name: &str) -> Option<Value> {
         let snapshot = registry.snapshot(&Filter::default());
@@ -203,6 +227,25 @@ mod tests {
         );
         let all = names(&mut registry, &Filter::default());
         assert!(all.is_sorted() && all.len() > 30);
+    }
+
+    #[test]
+    fn a_family_lists_what_it_has_while_somebody_holds_it() {
+        let mut registry = Registry::new();
+        let family = registry.family::<CorsStats>("cluster", 1, 0);
+        assert!(Arc::ptr_eq(&family, &registry.family("cluster", 1, 0)));
+        let member = family.get_or_add("a:b", b"key", Origin::Config, || "x".into()).unwrap().worker(0);
+        member.origin_valid.inc();
+        let name = "cluster.a_b.x.cors.origin_valid";
+        assert_eq!(value(&mut registry, name), Some(Value::Counter(1)));
+        registry.reset_counters();
+        assert_eq!(value(&mut registry, name), Some(Value::Counter(0)));
+        member.origin_valid.inc();
+        assert_eq!(value(&mut registry, name), Some(Value::Counter(1)));
+        drop(family);
+        assert!(value(&mut registry, name).is_some(), "a worker still counts");
+        drop(member);
+        assert_eq!(value(&mut registry, name), None);
     }
 
     #[test]

@@ -79,6 +79,15 @@ impl<T: ScopeStats> Scope<T> {
         self.instances.get(index).unwrap_or(&self.instances[self.instances.len() - 1]).clone()
     }
 
+    /// The values of scopes by name, summed over all their instances.
+    pub(super) fn sum<'s>(scopes: impl IntoIterator<Item = &'s Scope<T>>) -> Values {
+        let mut values = BTreeMap::new();
+        for instance in scopes.into_iter().flat_map(|scope| &scope.instances) {
+            instance.visit(&mut |name, metric| add(&mut values, name, metric));
+        }
+        values
+    }
+
     /// The control thread's instance.
     pub fn control(&self) -> Handle<T> {
         self.worker(self.instances.len() - 1)
@@ -107,13 +116,17 @@ impl<T: ScopeStats> Handle<T> {
     }
 }
 
+/// Values by name.
+pub(super) type Values = BTreeMap<Cow<'static, str>, Value>;
+
 /// A scope whose type is forgotten, as the registry keeps it.
 pub(super) trait AnyScope: Any + Send + Sync {
     fn workers(&self) -> usize;
     /// Somebody holds an instance.
     fn is_used(&self) -> bool;
-    /// All values by name, summed over the instances.
-    fn collect(&self) -> BTreeMap<Cow<'static, str>, Value>;
+    /// Gives all values by name, summed over the instances. Where they have owners, the owner comes with its values: it
+    /// stands between the prefix and the names.
+    fn collect(&self, each: &mut dyn FnMut(Option<&str>, Values));
 }
 
 impl<T: ScopeStats> AnyScope for Scope<T> {
@@ -125,16 +138,12 @@ impl<T: ScopeStats> AnyScope for Scope<T> {
         self.instances.iter().any(|instance| Arc::strong_count(&instance.0) > 1)
     }
 
-    fn collect(&self) -> BTreeMap<Cow<'static, str>, Value> {
-        let mut values = BTreeMap::new();
-        for instance in &self.instances {
-            instance.visit(&mut |name, metric| add(&mut values, name, metric));
-        }
-        values
+    fn collect(&self, each: &mut dyn FnMut(Option<&str>, Values)) {
+        each(None, Scope::sum([self]));
     }
 }
 
-fn add(values: &mut BTreeMap<Cow<'static, str>, Value>, name: &'static str, metric: Metric<'_>) {
+fn add(values: &mut Values, name: &'static str, metric: Metric<'_>) {
     let mut count = |name: Cow<'static, str>, amount: u64| {
         if let Value::Counter(sum) = values.entry(name).or_insert(Value::Counter(0)) {
             *sum = sum.wrapping_add(amount);
@@ -186,7 +195,7 @@ mod tests {
         scope.worker(1).active.sub(1);
         scope.worker(1).codes.count(404);
         scope.worker(1).time.record(std::time::Duration::from_millis(2));
-        let values = scope.collect();
+        let values = Scope::sum([&scope]);
         assert_eq!(values["hits"], Value::Counter(8));
         assert_eq!(values["active"], Value::Gauge(0));
         assert_eq!(values["rq_404"], Value::Counter(1));

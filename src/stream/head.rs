@@ -55,6 +55,8 @@ impl Stream {
                 self.timeouts.set_idle(idle, self.rt.now());
             }
         }
+        let most = self.route.and_then(|route| self.listener.route(route).grpc_timeout_max);
+        self.start_grpc_timeout(most);
     }
 
     /// The route's rewrite and edits, once, before the first attempt.

@@ -7,6 +7,7 @@ pub mod flush;
 pub mod info;
 pub mod edits;
 mod ends;
+mod grpc;
 mod head;
 mod reply;
 mod request;

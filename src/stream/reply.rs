@@ -5,8 +5,9 @@ use nuncio_http::{BodyLength, HeaderId, HeaderList, ResponseHead};
 
 use super::ends::Downstream;
 use super::run::Stream;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Timeout};
 use crate::filter::LocalReply;
+use crate::grpc::Status;
 use crate::route::{Redirect, Respond};
 
 /// A request body up to this many bytes is read after a reply that did not wait for it, in bytes (row S-13).
@@ -21,13 +22,18 @@ pub(super) fn for_error(error: Error) -> LocalReply {
         Kind::Refused | Kind::ConnectTimeout => "upstream connect error\n",
         Kind::Reset | Kind::Unprocessed => "upstream reset the stream before a response\n",
         Kind::Closed => "upstream closed the connection before a response\n",
+        Kind::Timeout(Timeout::Grpc) => "deadline exceeded\n",
         Kind::Timeout(_) if error.status() == 504 => "upstream request timeout\n",
         Kind::Timeout(_) => "request timeout\n",
         Kind::Protocol(_) => "upstream protocol error\n",
         Kind::BadRequest { .. } => "bad request\n",
         Kind::Local(_) => "stream reset\n",
     };
-    LocalReply::text(error.status(), body, error.detail())
+    let reply = LocalReply::text(error.status(), body, error.detail());
+    match error.kind {
+        Kind::Timeout(Timeout::Grpc) => reply.with_grpc_status(Status::DeadlineExceeded),
+        _ => reply,
+    }
 }
 
 /// CONNECT where no route allows it (row S-16).
@@ -39,12 +45,19 @@ pub(super) fn connect_refused() -> LocalReply {
 
 impl Stream {
     /// Sends `reply` in place of whatever was to come. The upstream is given up.
-    pub(super) fn reply(&mut self, reply: LocalReply, down: &mut dyn Downstream) {
+    pub(super) fn reply(&mut self, mut reply: LocalReply, down: &mut dyn Downstream) {
         self.drop_attempt();
         self.request.ignore();
         self.chain.abandon();
         self.timeouts.on_response_end();
         self.info.detail = reply.detail;
+        // 408: what did not come in time is not waited for again (RFC 9110 section 15.5.9).
+        if !self.request.is_received() && (reply.status == 408 || !down.can_drain(DRAIN_LIMIT)) {
+            down.close_after_response();
+        }
+        if let Some(request) = &self.info.request {
+            super::grpc::convert(&mut reply, &request.headers);
+        }
         self.info.status = reply.status;
         for (flag, ..) in crate::error::ResponseFlags::ALL {
             if reply.flags.contains(*flag) {
@@ -56,12 +69,10 @@ impl Stream {
             headers.push(HeaderId::ContentType, b"text/plain");
         }
         let mut head = ResponseHead::new(status, headers);
-        head.body = if matches!(status, 204 | 304) { BodyLength::Empty } else { BodyLength::Exact(body.len() as u64) };
+        // Trailers-only answers to gRPC have no body either, not even a declared empty one.
+        let bodyless = matches!(status, 204 | 304) || head.headers.contains(HeaderId::GrpcStatus);
+        head.body = if bodyless { BodyLength::Empty } else { BodyLength::Exact(body.len() as u64) };
         self.info.response = Some(head);
-        // 408: what did not come in time is not waited for again (RFC 9110 section 15.5.9).
-        if !self.request.is_received() && (status == 408 || !down.can_drain(DRAIN_LIMIT)) {
-            down.close_after_response();
-        }
         self.response.set_local(body);
         self.moved = true;
     }
@@ -77,6 +88,7 @@ impl Stream {
             body: respond.body.clone(),
             flags: Default::default(),
             detail: "direct_response",
+            grpc_status: None,
         };
         self.reply(reply, down);
         self.edit_response();

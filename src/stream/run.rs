@@ -318,7 +318,9 @@ impl Stream {
                 }
             }
             (Kind::Timeout(Timeout::StreamIdle | Timeout::StreamFlush), _) => stats.downstream_rq_idle_timeout.inc(),
-            (Kind::Timeout(Timeout::MaxStreamDuration), _) => stats.downstream_rq_max_duration_reached.inc(),
+            (Kind::Timeout(Timeout::MaxStreamDuration | Timeout::Grpc), _) => {
+                stats.downstream_rq_max_duration_reached.inc()
+            }
             (Kind::Timeout(_), _) => stats.downstream_rq_timeout.inc(),
             (Kind::Closed, Side::Downstream) => stats.downstream_rq_rx_reset.inc(),
             (Kind::NoRoute, _) => stats.no_route.inc(),

@@ -19,6 +19,8 @@ pub(super) struct Timeouts {
     /// The route's `timeout`, from the end of the request.
     route: Option<Instant>,
     max_duration: Option<Instant>,
+    /// The client's own `grpc-timeout`. The route's `timeout` does not count beside it.
+    grpc: Option<Instant>,
     idle: Option<Duration>,
     /// `stream_idle_timeout`, moved by every byte.
     idle_at: Option<Instant>,
@@ -62,6 +64,11 @@ impl Timeouts {
         self.on_progress(now);
     }
 
+    /// The client of a gRPC request waits so long.
+    pub(super) fn set_grpc(&mut self, timeout: Duration, now: Instant) {
+        self.grpc = Some(now + timeout);
+    }
+
     /// Bytes moved, either way.
     pub(super) fn on_progress(&mut self, now: Instant) {
         self.idle_at = self.idle.map(|limit| now + limit);
@@ -72,7 +79,7 @@ impl Timeouts {
     /// The request is here whole.
     pub(super) fn on_request_end(&mut self, route: Option<Duration>, now: Instant) {
         self.request = None;
-        self.route = route.map(|limit| now + limit);
+        self.route = route.filter(|_| self.grpc.is_none()).map(|limit| now + limit);
         self.on_body_paused(now);
     }
 
@@ -80,6 +87,7 @@ impl Timeouts {
     pub(super) fn on_tunnel(&mut self) {
         self.request = None;
         self.route = None;
+        self.grpc = None;
         self.min_rate = 0;
         self.body_idle = None;
         self.body_idle_at = None;
@@ -89,6 +97,7 @@ impl Timeouts {
     pub(super) fn on_response_end(&mut self) {
         self.request = None;
         self.route = None;
+        self.grpc = None;
     }
 
     /// Bytes of the request body are waited for.
@@ -128,6 +137,7 @@ impl Timeouts {
             self.request,
             self.route,
             self.max_duration,
+            self.grpc,
             self.idle_at,
             self.body_idle_at,
             self.flush_at,
@@ -143,6 +153,7 @@ impl Timeouts {
         let rows = [
             (self.gone, Expired::Gone),
             (self.max_duration, Expired::Timeout(Timeout::MaxStreamDuration)),
+            (self.grpc, Expired::Timeout(Timeout::Grpc)),
             (self.route, Expired::Timeout(Timeout::Route)),
             (self.request, Expired::Timeout(Timeout::Request)),
             (self.body_idle_at, Expired::Timeout(Timeout::RequestBody)),
@@ -213,6 +224,18 @@ mod tests {
         assert_eq!(timeouts.expired(0, at(start, 20)), Some(Expired::Timeout(Timeout::Route)));
         timeouts.on_response_end();
         assert_eq!(timeouts.expired(0, at(start, 20)), None);
+    }
+
+    #[test]
+    fn a_grpc_timeout_stands_in_for_the_routes() {
+        let (mut timeouts, start) = timeouts();
+        timeouts.set_grpc(Duration::from_secs(30), start);
+        timeouts.on_request_end(Some(Duration::from_secs(15)), at(start, 5));
+        assert_eq!(timeouts.earliest(0), Some(at(start, 30)));
+        assert_eq!(timeouts.expired(0, at(start, 29)), None);
+        assert_eq!(timeouts.expired(0, at(start, 30)), Some(Expired::Timeout(Timeout::Grpc)));
+        timeouts.on_response_end();
+        assert_eq!(timeouts.expired(0, at(start, 30)), None);
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod duplex;
 mod early_response;
 mod expect;
 mod filters;
+mod grpc;
 mod hop_by_hop;
 mod keep_alive;
 mod refused;

@@ -1,5 +1,7 @@
 //! Each operator against one stream.
 
+use nuncio_http::{HeaderId, HeaderList};
+
 use super::*;
 use crate::access_log::testing;
 use crate::config::LogFormat;
@@ -52,6 +54,29 @@ fn operators() {
     let hostname = render("%HOSTNAME%");
     assert!(!hostname.is_empty() && hostname != "-");
     assert_eq!(render("%ENVIRONMENT(PATH)%"), std::env::var("PATH").unwrap());
+}
+
+#[test]
+fn a_grpc_status_stands_in_the_trailers_or_the_head() {
+    let format = Format::parse("%GRPC_STATUS% %GRPC_STATUS_NUMBER%").unwrap();
+    let status = |value: &str| {
+        let mut fields = HeaderList::new();
+        fields.push(HeaderId::GrpcStatus, value.as_bytes());
+        fields
+    };
+    let render = |info: &StreamInfo| {
+        let mut line = Vec::new();
+        format.render(info, &mut line);
+        String::from_utf8(line).unwrap()
+    };
+    let mut info = testing::stream();
+    assert_eq!(render(&info), "- -");
+    info.response.as_mut().unwrap().headers = status("14");
+    assert_eq!(render(&info), "Unavailable 14");
+    info.response_trailers = Some(status("0"));
+    assert_eq!(render(&info), "OK 0");
+    info.response_trailers = Some(status("99"));
+    assert_eq!(render(&info), "- 99");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 mod buffer;
 mod cors;
 mod fault;
+mod grpc_stats;
+mod grpc_web;
 mod header_mutation;
 mod local_rate_limit;
 
@@ -13,6 +15,8 @@ use serde::{Serialize, Serializer};
 pub use self::buffer::Buffer;
 pub use self::cors::Cors;
 pub use self::fault::{Fault, FaultAbort, FaultDelay};
+pub use self::grpc_stats::GrpcStats;
+pub use self::grpc_web::GrpcWeb;
 pub use self::header_mutation::HeaderMutation;
 pub use self::local_rate_limit::LocalRateLimit;
 use super::text::{Complaint, Cx, Kind, Node, Object, quote, read};
@@ -26,11 +30,14 @@ pub enum Filter {
     Fault(Fault),
     HeaderMutation(HeaderMutation),
     Cors(Cors),
+    GrpcStats(GrpcStats),
+    GrpcWeb(GrpcWeb),
 }
 
 impl Filter {
     /// Every filter type, as the configuration names it.
-    pub const TYPES: &[&str] = &["buffer", "cors", "fault", "header_mutation", "local_rate_limit"];
+    pub const TYPES: &[&str] =
+        &["buffer", "cors", "fault", "grpc_stats", "grpc_web", "header_mutation", "local_rate_limit"];
 
     /// The `type` of this filter.
     pub fn type_name(&self) -> &'static str {
@@ -38,6 +45,8 @@ impl Filter {
             Filter::Buffer(_) => "buffer",
             Filter::Cors(_) => "cors",
             Filter::Fault(_) => "fault",
+            Filter::GrpcStats(_) => "grpc_stats",
+            Filter::GrpcWeb(_) => "grpc_web",
             Filter::HeaderMutation(_) => "header_mutation",
             Filter::LocalRateLimit(_) => "local_rate_limit",
         }
@@ -57,8 +66,6 @@ const LATER_TYPES: &[&str] = &[
     "compressor",
     "decompressor",
     "ext_authz",
-    "grpc_stats",
-    "grpc_web",
     "health_check",
     "ip_tagging",
     "jwt_authn",
@@ -146,6 +153,8 @@ fn settings(cx: &Cx, node: &Node, o: &mut Object, name: &str, base: Option<&Filt
         "buffer" => buffer::read(o, base!(Buffer)).map(Filter::Buffer),
         "cors" => cors::read(o, base!(Cors)).map(Filter::Cors),
         "fault" => fault::read(cx, node, o, base!(Fault)).map(Filter::Fault),
+        "grpc_stats" => grpc_stats::read(cx, node, o, base!(GrpcStats)).map(Filter::GrpcStats),
+        "grpc_web" => grpc_web::read(o).map(Filter::GrpcWeb),
         "header_mutation" => header_mutation::read(o, base!(HeaderMutation)).map(Filter::HeaderMutation),
         "local_rate_limit" => local_rate_limit::read(o, base!(LocalRateLimit)).map(Filter::LocalRateLimit),
         _ => cx.refuse(node, unknown_type(cx, name)),
@@ -160,6 +169,8 @@ impl Serialize for FilterOverride {
             FilterOverride::Settings(Filter::Buffer(settings)) => settings.serialize(out),
             FilterOverride::Settings(Filter::Cors(settings)) => settings.serialize(out),
             FilterOverride::Settings(Filter::Fault(settings)) => settings.serialize(out),
+            FilterOverride::Settings(Filter::GrpcStats(settings)) => settings.serialize(out),
+            FilterOverride::Settings(Filter::GrpcWeb(settings)) => settings.serialize(out),
             FilterOverride::Settings(Filter::HeaderMutation(settings)) => settings.serialize(out),
             FilterOverride::Settings(Filter::LocalRateLimit(settings)) => settings.serialize(out),
         }

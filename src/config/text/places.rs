@@ -93,6 +93,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "respond",
             "timeout",
             "idle_timeout",
+            "grpc_timeout_max",
             "rewrite",
             "request_headers",
             "response_headers",
@@ -100,7 +101,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "filters",
         ],
     ),
-    ("\"match\" of a route", &["host", "path", "method", "headers", "query"]),
+    ("\"match\" of a route", &["host", "path", "method", "grpc", "headers", "query"]),
     ("\"path\" of a match", &["exact", "prefix", "path_separated_prefix", "regex", "ignore_case"]),
     (
         "\"clusters\"",

@@ -22,6 +22,8 @@ struct Watch {
     waits: [Option<usize>; 2],
     /// By direction: the whole body.
     body: [Vec<u8>; 2],
+    /// By direction: a filter made the trailers a part of the body.
+    consumed: [bool; 2],
     seen: Vec<Seen>,
 }
 
@@ -171,6 +173,10 @@ impl Filter for Scripted {
         let watch = &mut *watch.borrow_mut();
         assert_eq!(trailers.len(), 1);
         watch.on_body(self.index, dir, &Chunk::default(), true);
+        if watch.rng.u8(..8) == 0 {
+            trailers.clear();
+            watch.consumed[dir as usize] = true;
+        }
         match watch.fatal() {
             Some(flow) => flow,
             None if watch.is_busy() => self.wait(watch, dir),
@@ -242,6 +248,7 @@ impl Sim {
             rng,
             waits: [None; 2],
             body: [requests, responses],
+            consumed: [false; 2],
             seen: vec![Seen::default(); filters],
         }));
         let mut stream = Driven::new(rt, request(Method::Post, BodyLength::Unknown, &[]), &[]);
@@ -388,7 +395,8 @@ fn random_scripts_keep_the_properties() {
                     continue;
                 }
                 assert_eq!(way.out, watch.body[dir], "seed {seed}");
-                assert_eq!(way.trailers_out, trailers[dir] && !(dir == 1 && sim.local), "seed {seed}");
+                let gone = watch.consumed[dir] || dir == 1 && sim.local;
+                assert_eq!(way.trailers_out, trailers[dir] && !gone, "seed {seed}");
                 for seen in &watch.seen[..saw] {
                     assert!(seen.lanes[dir].end && seen.lanes[dir].bytes == way.out.len(), "seed {seed}");
                 }
@@ -401,6 +409,68 @@ fn random_scripts_keep_the_properties() {
             assert_eq!(via(&response.headers), order.join(", ").as_bytes(), "seed {seed}");
         }
         assert!(whole > 10_000 && replied > 2_000 && aborted > 500, "{whole} {replied} {aborted}");
+    });
+}
+
+/// Makes the trailers the end of the body, as bytes; keeps all bytes till then where it is told to.
+struct Consuming {
+    keeps: bool,
+    kept: Chunk,
+}
+
+impl Filter for Consuming {
+    fn on_data(&mut self, _dir: Dir, data: &mut Chunk, end: bool, _cx: &mut StreamCx<'_>) -> Flow {
+        assert!(!end);
+        if self.keeps {
+            self.kept.append(std::mem::take(data));
+            return Flow::Hold;
+        }
+        Flow::Continue
+    }
+    fn on_trailers(&mut self, _dir: Dir, trailers: &mut HeaderList, _cx: &mut StreamCx<'_>) -> Flow {
+        trailers.clear();
+        self.kept.append(Chunk::from(Bytes::from_static(b"T")));
+        Flow::Continue
+    }
+    fn take_kept(&mut self, _dir: Dir) -> Chunk {
+        std::mem::take(&mut self.kept)
+    }
+}
+
+/// Writes down what it is shown.
+struct Observer(Rc<RefCell<Vec<String>>>);
+
+impl Filter for Observer {
+    fn on_data(&mut self, _dir: Dir, data: &mut Chunk, end: bool, _cx: &mut StreamCx<'_>) -> Flow {
+        let bytes: Vec<u8> = data.pieces().flatten().copied().collect();
+        self.0.borrow_mut().push(format!("{}{}", bytes.escape_ascii(), if end { "." } else { "" }));
+        Flow::Continue
+    }
+    fn on_trailers(&mut self, _dir: Dir, trailers: &mut HeaderList, _cx: &mut StreamCx<'_>) -> Flow {
+        self.0.borrow_mut().push(format!("{trailers:?}"));
+        Flow::Continue
+    }
+}
+
+#[test]
+fn trailers_without_a_field_are_the_end_of_the_body() {
+    on_worker(|rt| async move {
+        for (keeps, out) in [(false, ["x", "T."].as_slice()), (true, &["xT."])] {
+            let seen = [Rc::default(), Rc::default()];
+            let observer = |at: usize| -> Box<dyn Filter> { Box::new(Observer(Rc::clone(&seen[at]))) };
+            let filters = vec![observer(0), Box::new(Consuming { keeps, kept: Chunk::default() }), observer(1)];
+            let mut stream = Driven::new(&rt, request(Method::Post, BodyLength::Unknown, &[]), &[]);
+            stream.chain = Chain { filters, ..Chain::default() };
+            assert!(matches!(stream.offer_head(Dir::Request), Some(Offer::Head)));
+            stream.offer(Dir::Request, data("x", false));
+            let mut trailers = HeaderList::new();
+            trailers.push(HeaderId::Etag, b"y");
+            let offer = stream.offer(Dir::Request, Part::Trailers(trailers));
+            assert!(matches!(offer, Some(Offer::Part(Part::Data { end: true, .. }))), "{offer:?}");
+            assert!(stream.poll(Dir::Request).is_none() && !stream.chain.is_waiting(Dir::Request));
+            assert_eq!(*seen[0].borrow(), ["x", "[etag: y]"]);
+            assert_eq!(*seen[1].borrow(), out);
+        }
     });
 }
 

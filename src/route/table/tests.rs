@@ -61,6 +61,25 @@ fn first_match_in_file_order() {
 }
 
 #[test]
+fn grpc_is_told_by_its_content_type() {
+    let mut routes = vec![route(); 2];
+    routes[0].matches.grpc = Some(true);
+    routes[1].matches.grpc = Some(false);
+    let table = table(&routes);
+    let rows = [
+        (Some("application/grpc"), 0),
+        (Some("application/grpc+proto"), 0),
+        (Some("application/grpc-web"), 1),
+        (Some("text/plain"), 1),
+        (None, 1),
+    ];
+    for (content_type, expected) in rows {
+        let fields: Vec<(&str, &[u8])> = content_type.iter().map(|value| ("content-type", value.as_bytes())).collect();
+        assert_eq!(found(&table, &head_with("/a.B/C", &fields)), Some(expected), "{content_type:?}");
+    }
+}
+
+#[test]
 fn connect_and_the_asterisk() {
     let mut routes = vec![route(); 5];
     routes[0].matches.path = path(PathPattern::Prefix("/".into()));
@@ -156,6 +175,9 @@ fn random_match(rng: &mut fastrand::Rng) -> config::Match {
         matches.headers = vec![(HeaderName::new("x-tier").unwrap(), matcher)];
     }
     if rng.u8(0..8) == 0 {
+        matches.grpc = Some(rng.bool());
+    }
+    if rng.u8(0..8) == 0 {
         matches.query = vec![("q".into(), matcher(Pattern::Prefix("1".into())))];
     }
     matches
@@ -171,6 +193,9 @@ fn random_head(rng: &mut fastrand::Rng) -> RequestHead {
         _ => ("GET", random_path(rng) + query),
     };
     let mut head = head(method, if rng.u8(0..16) == 0 { "" } else { &host }, &target);
+    if rng.u8(0..4) == 0 {
+        head.headers.push(HeaderName::new("content-type").unwrap(), b"application/grpc");
+    }
     if rng.bool() {
         head.headers.push(HeaderName::new("x-tier").unwrap(), pick(rng, &["gold", "iron"]).as_bytes());
     }

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use crate::stats::{ClusterStats, CorsStats, Filter, HttpStats, ListenerStats, Registry, ServerStats};
+use crate::grpc::Status;
+use crate::stats::{
+    ClusterStats, CorsStats, Filter, GrpcMethodStats, HttpStats, ListenerStats, Origin, Registry, ServerStats,
+};
 
 struct Line {
     name: String,
@@ -94,6 +97,30 @@ fn check(text: &str) -> Vec<Line> {
 fn find<'a>(lines: &'a [Line], name: &str, labels: &[(&str, &str)]) -> Option<&'a Line> {
     let matches = |line: &&Line| labels.iter().all(|(key, value)| line.labels.get(*key).is_some_and(|v| v == value));
     lines.iter().filter(|line| line.name == name && line.labels.len() == labels.len()).find(matches)
+}
+
+#[test]
+fn grpc_methods_become_labels() {
+    let mut registry = Registry::new();
+    let family = registry.family::<GrpcMethodStats>("cluster", 1, 0);
+    for name in ["grpc", "grpc.other", "grpc.pkg.Greeter.Say_200"] {
+        let method = family.get_or_add("a.b", name.as_bytes(), Origin::Config, || name.into()).unwrap();
+        method.worker(0).outcome(Some(Status::Ok));
+        method.worker(0).upstream_rq_time.record(Duration::from_millis(3));
+    }
+    let lines = check(&registry.snapshot(&Filter::default()).to_prometheus());
+    let cluster = ("nuncio_cluster_name", "a.b");
+    let greeter = ("nuncio_grpc_bridge_service", "pkg.Greeter");
+    for labels in [
+        &[cluster][..],
+        &[cluster, ("nuncio_grpc_bridge_service", "other")],
+        &[cluster, greeter, ("nuncio_grpc_bridge_method", "Say_200")],
+    ] {
+        for name in ["nuncio_cluster_grpc_total", "nuncio_cluster_grpc_0", "nuncio_cluster_grpc_upstream_rq_time_count"]
+        {
+            assert_eq!(find(&lines, name, labels).map(|line| line.value), Some(1.0), "{name} {labels:?}");
+        }
+    }
 }
 
 #[test]
