@@ -309,8 +309,9 @@ class H2Client(Connection):
     """One connection to the proxy."""
 
     def __init__(self, port, **options):
-        super().__init__(socket.create_connection(("127.0.0.1", port), 10), True, **options)
-        self.sock.settimeout(None)
+        sock = socket.create_connection(("127.0.0.1", port), 10)
+        sock.settimeout(None)  # before a thread reads from it
+        super().__init__(sock, True, **options)
         self.authority = f"127.0.0.1:{port}"
 
     def __enter__(self):
