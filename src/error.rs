@@ -35,6 +35,10 @@ pub enum Phase {
 pub enum Kind {
     /// The peer closed or reset the connection.
     Closed,
+    /// The upstream reset the stream, and only the stream.
+    Reset,
+    /// The upstream said that it has not acted on the request: it may be sent again (RFC 9113 section 8.7).
+    Unprocessed,
     /// The connection could not be opened.
     Refused,
     /// The connection could not be opened in time.
@@ -224,6 +228,7 @@ impl Error {
             (Kind::NoHealthyHost, _) => ResponseFlags::NO_HEALTHY_UPSTREAM,
             (Kind::Overflow, _) => ResponseFlags::UPSTREAM_OVERFLOW,
             (Kind::Refused | Kind::ConnectTimeout, _) => ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
+            (Kind::Reset | Kind::Unprocessed, _) => ResponseFlags::UPSTREAM_REMOTE_RESET,
             (Kind::Timeout(Timeout::Route), _) => ResponseFlags::UPSTREAM_REQUEST_TIMEOUT,
             (Kind::Timeout(Timeout::MaxStreamDuration | Timeout::Grpc), _) => ResponseFlags::DURATION_TIMEOUT,
             (Kind::Timeout(_), _) => ResponseFlags::STREAM_IDLE_TIMEOUT,
@@ -243,6 +248,9 @@ impl Error {
                 "upstream_reset_after_response_started{connection_termination}"
             }
             (Kind::Closed, _) => "upstream_reset_before_response_started{connection_termination}",
+            (Kind::Reset, _) if self.phase == Phase::Response => "upstream_reset_after_response_started{remote_reset}",
+            (Kind::Reset, _) => "upstream_reset_before_response_started{remote_reset}",
+            (Kind::Unprocessed, _) => "upstream_reset_before_response_started{remote_refused_stream_reset}",
             (Kind::Refused, _) => "upstream_reset_before_response_started{remote_connection_failure}",
             (Kind::ConnectTimeout, _) => "upstream_reset_before_response_started{connection_timeout}",
             (Kind::Protocol(detail) | Kind::Local(detail) | Kind::BadRequest { detail, .. }, _) => detail,
@@ -287,6 +295,8 @@ mod tests {
             (Error::local(Kind::Overflow), 503, "UO"),
             (Error::upstream(Kind::Refused, Phase::Connect), 503, "UF"),
             (Error::upstream(Kind::ConnectTimeout, Phase::Connect), 503, "UF"),
+            (Error::upstream(Kind::Reset, Phase::Request), 503, "UR"),
+            (Error::upstream(Kind::Unprocessed, Phase::Request), 503, "UR"),
             (Error::upstream(Kind::Closed, Phase::Request), 503, "UC"),
             (Error::upstream(Kind::Protocol("x"), Phase::Request), 502, "UPE"),
             (Error::upstream(Kind::Timeout(Timeout::Route), Phase::Request), 504, "UT"),

@@ -12,6 +12,7 @@ pub mod filter;
 pub mod cluster;
 pub mod upstream;
 pub mod grpc;
+mod h2;
 
 pub mod access_log;
 pub mod admin;

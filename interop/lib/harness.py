@@ -5,6 +5,7 @@ Only processes started here are ended here, by their ids.
 """
 
 import atexit
+import glob
 import http.client
 import json
 import multiprocessing
@@ -16,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -24,6 +26,7 @@ TARGET = os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target")
 BINARY = os.environ.get("NUNCIO") or os.path.join(TARGET, "debug", "nuncio")
 VENV = os.path.join(TARGET, "interop", "venv")
 NODE_MODULES = os.path.join(TARGET, "interop", "node_modules")
+TOOLS = os.path.join(TARGET, "tools")
 
 _passed = 0
 _failed = 0
@@ -103,11 +106,44 @@ def need(tool):
     return path
 
 
+def need_tool(path):
+    """The path of a program that scripts/test builds below target/tools."""
+    path = os.path.join(TOOLS, path)
+    if not os.access(path, os.X_OK):
+        raise RuntimeError(f"{path} is missing: scripts/test builds it")
+    return path
+
+
+def python_packages():
+    """Lets this process import what scripts/test installs into the virtual environment."""
+    if not any(path.startswith(VENV) for path in sys.path):
+        sys.path.extend(glob.glob(os.path.join(VENV, "lib", "python3*", "site-packages")))
+
+
 def spawn(command, **options):
     """Starts a program that ends with this script."""
     process = subprocess.Popen(command, **options)
     _processes.append(process)
     return process
+
+
+def checks_of(command, seconds, least):
+    """Runs a program that prints PASS and FAIL lines of its own, and counts them here as they come; at least so many."""
+    errors = tempfile.TemporaryFile()
+    process = spawn(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+    end = threading.Timer(seconds, process.kill)
+    end.start()
+    lines = 0
+    for line in process.stdout:
+        verdict, _, claim = line.rstrip("\n").partition(" ")
+        if verdict in ("PASS", "FAIL"):
+            check(claim, verdict == "PASS")
+            lines += 1
+    status = process.wait(10)
+    end.cancel()
+    errors.seek(0)
+    check(f"{os.path.basename(command[0])} ran to its end within {seconds} s", status == 0 and lines >= least,
+          f"status {status}, {lines} checks of {least}: {errors.read().decode(errors='replace')[-1500:]}")
 
 
 def stop(process, seconds=10):

@@ -36,11 +36,13 @@ class Server:
 
 
 class Nginx(Server):
-    """nginx with files of known content; `locations` adds to its configuration."""
+    """nginx with files of known content; `locations` adds to its configuration. With `h2` the port speaks HTTP/2 with prior knowledge."""
 
-    def __init__(self, locations=""):
+    def __init__(self, locations="", h2=False, keepalive_requests=100000):
         self.name = f"nginx-{random.getrandbits(24):06x}"
-        self.port = free_port()
+        self.port, self.h2, self.keepalive_requests = free_port(), h2, keepalive_requests
+        # /upload asks nginx itself, in HTTP/1
+        self.inner_port = free_port() if h2 else self.port
         self.locations = locations  # @ROOT@ in it is the directory of files
         self.root = os.path.join(directory(), self.name)
 
@@ -70,10 +72,12 @@ http {{
   client_max_body_size 0;
   client_body_buffer_size 128k;
   server {{
-    listen 127.0.0.1:{self.port} reuseport backlog=4096;
-    keepalive_requests 100000;
+    listen 127.0.0.1:{self.port} reuseport backlog=4096{" http2" if self.h2 else ""};
+    {f"listen 127.0.0.1:{self.inner_port};" if self.h2 else ""}
+    large_client_header_buffers 8 64k;
+    keepalive_requests {self.keepalive_requests};
     root {self.root}/www;
-    location = /upload {{ client_max_body_size 0; proxy_pass http://127.0.0.1:{self.port}/sink; }}
+    location = /upload {{ client_max_body_size 0; proxy_pass http://127.0.0.1:{self.inner_port}/sink; }}
     location = /sink {{ return 200 "taken\\n"; }}
     location = /chunked {{ ssi on; ssi_types *; alias {self.root}/www/64k; }}
     {self.locations.replace("@ROOT@", self.root + "/www")}
@@ -85,9 +89,9 @@ http {{
 
 
 class HAProxy(Server):
-    """HAProxy in front of `backend`; `rules` go into its front end."""
+    """HAProxy in front of `backend`; `rules` go into its front end. `bind` and `server` add to those lines, such as `proto h2`."""
 
-    def __init__(self, backend, rules="", defaults=""):
+    def __init__(self, backend, rules="", defaults="", bind="", server=""):
         self.name = f"haproxy-{random.getrandbits(24):06x}"
         self.port = free_port()
         self.text = f"""
@@ -101,11 +105,11 @@ defaults
   timeout server 10s
   {defaults}
 frontend in
-  bind 127.0.0.1:{self.port}
+  bind 127.0.0.1:{self.port} {bind}
   {rules}
   default_backend out
 backend out
-  server one 127.0.0.1:{backend}
+  server one 127.0.0.1:{backend} {server}
 """
 
     def __enter__(self):
@@ -113,4 +117,21 @@ backend out
         with open(path, "w") as out:
             out.write(self.text)
         self._start([need("haproxy"), "-db", "-f", path])
+        return self
+
+
+class Nghttpd(Server):
+    """nghttp2's server, HTTP/2 with prior knowledge, on files of known content; `/echo` is no file: it mirrors uploads (--echo-upload)."""
+
+    def __init__(self, options=()):
+        self.name = f"nghttpd-{random.getrandbits(24):06x}"
+        self.port, self.options = free_port(), list(options)
+        self.root = os.path.join(directory(), self.name)
+
+    def __enter__(self):
+        os.makedirs(self.root)
+        for name, size in (("small", 100), ("64k", 65536), ("1m", 1 << 20)):
+            with open(os.path.join(self.root, name), "wb") as out:
+                out.write(pattern(size))
+        self._start([need("nghttpd"), "--no-tls", "--address=127.0.0.1", f"--htdocs={self.root}", *self.options, str(self.port)])
         return self

@@ -28,6 +28,7 @@ pub(super) fn stream() -> StreamInfo {
         remote: "10.0.0.1:5000".parse().unwrap(),
         local: "[2001:db8::1]:443".parse().unwrap(),
         listener: Arc::from("web"),
+        replay: Default::default(),
     };
     let mut flags = ResponseFlags::default();
     flags.insert(ResponseFlags::UPSTREAM_CONNECTION_FAILURE);

@@ -109,7 +109,7 @@ impl Connection {
 
     async fn read(&mut self) -> Result<(), End> {
         self.input.reserve(READ);
-        let len = poll_fn(|cx| self.io.poll_read(cx, &mut self.input)).await.map_err(|_| End::Silent)?;
+        let len = poll_fn(|cx| self.io.poll_read(cx, &mut self.input, usize::MAX)).await.map_err(|_| End::Silent)?;
         if len == 0 {
             return match self.server.recv_eof(&self.input) {
                 Ok(_) => Err(End::Silent),
@@ -147,7 +147,7 @@ impl Connection {
         loop {
             self.input.clear();
             self.input.reserve(READ);
-            if poll_fn(|cx| self.io.poll_read(cx, &mut self.input)).await? == 0 {
+            if poll_fn(|cx| self.io.poll_read(cx, &mut self.input, usize::MAX)).await? == 0 {
                 return Ok(());
             }
         }

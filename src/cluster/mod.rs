@@ -16,7 +16,7 @@ pub use host::Host;
 pub use view::{ClusterView, HostView};
 
 use crate::config;
-use crate::stats::{ClusterStats, Registry, Scope};
+use crate::stats::{ClusterStats, Http2Stats, Registry, Scope};
 
 /// A cluster, shared by all workers.
 pub struct Cluster {
@@ -25,6 +25,7 @@ pub struct Cluster {
     pub hosts: Vec<Arc<Host>>,
     pub breaker: Breaker,
     pub stats: Arc<Scope<ClusterStats>>,
+    pub http2_stats: Arc<Scope<Http2Stats>>,
 }
 
 impl Cluster {
@@ -36,6 +37,7 @@ impl Cluster {
             hosts,
             breaker: Breaker::new(config.circuit_breaker),
             stats: registry.scope::<ClusterStats>(&format!("cluster.{name}"), workers),
+            http2_stats: registry.scope::<Http2Stats>(&format!("cluster.{name}.http2"), workers),
         }
     }
 }

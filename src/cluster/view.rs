@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::balance::Balancer;
 use super::{Cluster, Host, Resource};
+use crate::config::ClusterProtocol;
 use crate::runtime::Rt;
-use crate::stats::{ClusterStats, Handle};
+use crate::stats::{ClusterStats, Handle, Http2Stats};
 use crate::upstream::pool::Pool;
 
 /// A worker's reference to a host.
@@ -35,6 +36,9 @@ pub struct ClusterView {
     pub name: Rc<str>,
     hosts: Box<[Rc<HostView>]>,
     pub stats: Handle<ClusterStats>,
+    pub http2_stats: Handle<Http2Stats>,
+    /// A copy for each worker: its references are counted where no other worker writes.
+    pub h2_limits: Arc<nuncio_h2::Limits>,
     pub pool: Pool,
     pub rt: Rt,
     balancer: RefCell<Balancer>,
@@ -51,6 +55,8 @@ impl ClusterView {
             name: Rc::from(&*shared.name),
             hosts: shared.hosts.iter().map(|host| Rc::new(HostView::new(host.clone()))).collect(),
             stats: shared.stats.worker(rt.worker_index()),
+            http2_stats: shared.http2_stats.worker(rt.worker_index()),
+            h2_limits: Arc::new(shared.config.http.limits()),
             pool: Pool::new(shared.hosts.len()),
             balancer: RefCell::new(Balancer::new(shared.config.load_balancing, &weights, &mut rng)),
             rng: RefCell::new(rng),
@@ -58,6 +64,11 @@ impl ClusterView {
             retired: Cell::new(false),
             shared,
         })
+    }
+
+    /// Its hosts speak HTTP/2.
+    pub fn is_http2(&self) -> bool {
+        self.shared.config.protocol == ClusterProtocol::H2
     }
 
     /// The host for the next request, by its index.
@@ -96,6 +107,9 @@ impl ClusterView {
     pub fn retire(&self) {
         self.retired.set(true);
         self.pool.clear();
+        for connection in self.pool.http2.all() {
+            connection.retire(self.rt.now());
+        }
     }
 
     pub fn is_retired(&self) -> bool {

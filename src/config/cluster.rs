@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::address;
 use super::text::{Complaint, Cx, Kind, Node, read, write};
+use super::{Http2, address, http2};
 use crate::runtime::net::Addr;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -13,6 +13,8 @@ pub struct Cluster {
     /// At least one.
     pub endpoints: Vec<Endpoint>,
     pub load_balancing: LoadBalancing,
+    pub protocol: ClusterProtocol,
+    pub http: ClusterHttp,
     /// TCP connect. Default 5 s.
     #[serde(serialize_with = "write::duration")]
     pub connect_timeout: Duration,
@@ -25,6 +27,59 @@ pub struct Cluster {
     #[serde(serialize_with = "write::or_off")]
     pub max_requests_per_connection: Option<u64>,
     pub circuit_breaker: CircuitBreaker,
+}
+
+/// What the hosts of a cluster speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClusterProtocol {
+    #[default]
+    H1,
+    /// With prior knowledge on plain text.
+    H2,
+    /// What the TLS handshake agrees on; on plain text `h1`.
+    Auto,
+}
+
+/// How HTTP is spoken with the hosts of a cluster.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClusterHttp {
+    /// Most streams on one HTTP/2 connection; the host may allow fewer. Default 100.
+    pub max_concurrent_streams: u32,
+    /// What a host may send ahead on one stream, in bytes. Default 64 KiB, 16 KiB to 2 GiB - 1.
+    #[serde(serialize_with = "write::size")]
+    pub initial_stream_window: u32,
+    /// The same for a whole connection. Default 1 MiB, 64 KiB to 2 GiB - 1.
+    #[serde(serialize_with = "write::size")]
+    pub initial_connection_window: u32,
+    /// The host takes nothing of what is there. Default 30 s.
+    #[serde(serialize_with = "write::duration_or_off")]
+    pub stream_flush_timeout: Option<Duration>,
+    pub http2: Http2,
+}
+
+impl Default for ClusterHttp {
+    fn default() -> ClusterHttp {
+        ClusterHttp {
+            max_concurrent_streams: 100,
+            initial_stream_window: 64 << 10,
+            initial_connection_window: 1 << 20,
+            stream_flush_timeout: Some(Duration::from_secs(30)),
+            http2: Http2::default(),
+        }
+    }
+}
+
+impl ClusterHttp {
+    /// As the codec takes them.
+    pub fn limits(&self) -> nuncio_h2::Limits {
+        self.http2.apply(nuncio_h2::Limits {
+            max_concurrent_streams: self.max_concurrent_streams,
+            initial_stream_window: self.initial_stream_window,
+            initial_connection_window: self.initial_connection_window,
+            ..nuncio_h2::Limits::default()
+        })
+    }
 }
 
 /// `"host:port"` or `{ "address": "host:port", "weight": 1 }`.
@@ -68,6 +123,8 @@ impl Cluster {
         Cluster {
             endpoints,
             load_balancing: LoadBalancing::default(),
+            protocol: ClusterProtocol::default(),
+            http: ClusterHttp::default(),
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Some(Duration::from_secs(60)),
             max_idle_connections: 1024,
@@ -83,14 +140,14 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
         ("least_request", LoadBalancing::LeastRequest),
         ("random", LoadBalancing::Random),
     ];
+    const PROTOCOLS: &[(&str, ClusterProtocol)] =
+        &[("h1", ClusterProtocol::H1), ("h2", ClusterProtocol::H2), ("auto", ClusterProtocol::Auto)];
     let default = Cluster::new(Vec::new());
     let mut o = cx.object(node)?;
     o.later(&[
         "discovery",
         "dns",
-        "protocol",
         "tls",
-        "http",
         "health_check",
         "outlier_detection",
         "proxy_protocol",
@@ -103,6 +160,8 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
     let endpoints = o.required("endpoints", read_endpoints);
     let cluster = Cluster {
         load_balancing: o.optional("load_balancing", default.load_balancing, read::one_of(LOAD_BALANCING)),
+        protocol: o.optional("protocol", default.protocol, read::one_of(PROTOCOLS)),
+        http: o.optional("http", default.http, read_http),
         connect_timeout: o.optional("connect_timeout", default.connect_timeout, read::timeout),
         idle_timeout: o.optional("idle_timeout", default.idle_timeout, read::or_off(read::timeout)),
         max_idle_connections: o.optional(
@@ -120,6 +179,36 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
     };
     o.finish();
     Some(Cluster { endpoints: endpoints?, ..cluster })
+}
+
+fn read_http(cx: &Cx, node: &Node) -> Option<ClusterHttp> {
+    let default = ClusterHttp::default();
+    let mut o = cx.object(node)?;
+    let http = ClusterHttp {
+        max_concurrent_streams: o.optional(
+            "max_concurrent_streams",
+            default.max_concurrent_streams,
+            read::integer(1..=(1 << 31) - 1),
+        ),
+        initial_stream_window: o.optional(
+            "initial_stream_window",
+            default.initial_stream_window,
+            read::size(http2::WINDOWS),
+        ),
+        initial_connection_window: o.optional(
+            "initial_connection_window",
+            default.initial_connection_window,
+            read::size(64 << 10..=(1 << 31) - 1),
+        ),
+        stream_flush_timeout: o.optional(
+            "stream_flush_timeout",
+            default.stream_flush_timeout,
+            read::or_off(read::timeout),
+        ),
+        http2: o.optional("http2", default.http2, http2::read),
+    };
+    o.finish();
+    Some(http)
 }
 
 fn read_endpoints(cx: &Cx, node: &Node) -> Option<Vec<Endpoint>> {

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Cidr;
 use super::text::{Complaint, Cx, Node, quote, read, write};
+use super::{Cidr, Http2, http2};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Http {
+    /// What clients may speak. Default `["h1", "h2"]`; on plain text the first bytes tell which it is.
+    #[serde(serialize_with = "write_versions")]
+    pub versions: Versions,
     /// Request line and fields together, in bytes. Default 60 KiB, 1 KiB to 1 MiB. Beyond: 431.
     #[serde(serialize_with = "write::size")]
     pub max_request_headers: usize,
@@ -86,6 +89,26 @@ pub struct Http {
     pub accept_http_10: bool,
     /// For routes that say nothing of it. Default: none.
     pub upgrades: Vec<Upgrade>,
+
+    /// Streams that a client may have open at once on one HTTP/2 connection. Default 100, 1 to 2^31 - 1.
+    pub max_concurrent_streams: u32,
+    /// What a client may send ahead on one stream, in bytes. Default 64 KiB, 16 KiB to 2 GiB - 1.
+    #[serde(serialize_with = "write::size")]
+    pub initial_stream_window: u32,
+    /// The same for a whole connection. Default 1 MiB, 64 KiB to 2 GiB - 1.
+    #[serde(serialize_with = "write::size")]
+    pub initial_connection_window: u32,
+    /// An HTTP/2 connection without a stream. Default 5 min.
+    #[serde(serialize_with = "write::duration_or_off")]
+    pub http2_idle_timeout: Option<Duration>,
+    pub http2: Http2,
+}
+
+/// Versions of HTTP. At least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Versions {
+    pub h1: bool,
+    pub h2: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -129,6 +152,7 @@ pub enum Upgrade {
 impl Default for Http {
     fn default() -> Http {
         Http {
+            versions: Versions { h1: true, h2: true },
             max_request_headers: 60 << 10,
             max_headers_count: 100,
             max_request_target: 8 << 10,
@@ -158,6 +182,40 @@ impl Default for Http {
             enable_trailers: false,
             accept_http_10: true,
             upgrades: Vec::new(),
+            max_concurrent_streams: 100,
+            initial_stream_window: 64 << 10,
+            initial_connection_window: 1 << 20,
+            http2_idle_timeout: Some(Duration::from_secs(300)),
+            http2: Http2::default(),
+        }
+    }
+}
+
+impl Http {
+    /// As the HTTP/2 codec takes them. `connect_protocol`: some route takes WebSockets.
+    pub fn h2_limits(&self, connect_protocol: bool) -> nuncio_h2::Limits {
+        let default = nuncio_h2::Limits::default();
+        self.http2.apply(nuncio_h2::Limits {
+            head_bytes: self.max_request_headers,
+            fields: self.max_headers_count,
+            target_bytes: self.max_request_target,
+            underscores: self.headers_with_underscores_action.into(),
+            max_concurrent_streams: self.max_concurrent_streams,
+            initial_stream_window: self.initial_stream_window,
+            initial_connection_window: self.initial_connection_window,
+            block_timeout: self.request_headers_timeout.unwrap_or(default.block_timeout),
+            connect_protocol,
+            ..default
+        })
+    }
+}
+
+impl From<Underscores> for nuncio_http::Underscores {
+    fn from(underscores: Underscores) -> nuncio_http::Underscores {
+        match underscores {
+            Underscores::Allow => nuncio_http::Underscores::Allow,
+            Underscores::RejectRequest => nuncio_http::Underscores::Reject,
+            Underscores::DropHeader => nuncio_http::Underscores::Drop,
         }
     }
 }
@@ -179,21 +237,13 @@ const UNDERSCORES: &[(&str, Underscores)] = &[
     ("drop_header", Underscores::DropHeader),
 ];
 const UPGRADES: &[(&str, Upgrade)] = &[("websocket", Upgrade::Websocket), ("connect", Upgrade::Connect)];
-const LATER: &[&str] = &[
-    "max_concurrent_streams",
-    "initial_stream_window",
-    "initial_connection_window",
-    "strip_any_host_port",
-    "forward_client_cert",
-    "local_reply",
-    "alt_svc",
-];
+const LATER: &[&str] = &["strip_any_host_port", "forward_client_cert", "local_reply", "alt_svc"];
 
 pub(super) fn read(cx: &Cx, node: &Node) -> Option<Http> {
     let mut o = cx.object(node)?;
     o.later(LATER);
     let mut http = Http::default();
-    o.maybe("versions", read::some(read_version));
+    set(&mut http.versions, o.maybe("versions", read_versions));
 
     let h = &mut http;
     set(&mut h.max_request_headers, o.maybe("max_request_headers", read::size(1 << 10..=1 << 20)));
@@ -216,6 +266,7 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Http> {
         ("stream_idle_timeout", &mut h.stream_idle_timeout),
         ("stream_flush_timeout", &mut h.stream_flush_timeout),
         ("idle_timeout", &mut h.idle_timeout),
+        ("http2_idle_timeout", &mut h.http2_idle_timeout),
         ("max_stream_duration", &mut h.max_stream_duration),
         ("max_connection_duration", &mut h.max_connection_duration),
     ] {
@@ -245,6 +296,10 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Http> {
     let underscores = o.maybe("headers_with_underscores_action", read::one_of(UNDERSCORES));
     set(&mut h.headers_with_underscores_action, underscores);
     set(&mut h.upgrades, o.maybe("upgrades", read_upgrades));
+    set(&mut h.max_concurrent_streams, o.maybe("max_concurrent_streams", read::integer(1..=(1 << 31) - 1)));
+    set(&mut h.initial_stream_window, o.maybe("initial_stream_window", read::size(http2::WINDOWS)));
+    set(&mut h.initial_connection_window, o.maybe("initial_connection_window", read::size(64 << 10..=(1 << 31) - 1)));
+    set(&mut h.http2, o.maybe("http2", http2::read));
     o.finish();
     Some(http)
 }
@@ -259,12 +314,26 @@ fn set<T>(value: &mut T, given: Option<T>) {
     }
 }
 
-fn read_version(cx: &Cx, node: &Node) -> Option<()> {
+fn read_versions(cx: &Cx, node: &Node) -> Option<Versions> {
+    let named = read::some(read_version)(cx, node)?;
+    Some(Versions { h1: named.contains(&"h1"), h2: named.contains(&"h2") })
+}
+
+fn read_version(cx: &Cx, node: &Node) -> Option<&'static str> {
     match read::string(cx, node)?.as_str() {
-        "h1" => Some(()),
-        later @ ("h2" | "h3") => cx.refuse(node, format!("\"{later}\" is not supported yet")),
-        other => cx.refuse(node, Complaint::new(format!("{} is not known here", quote(other))).expected("\"h1\"")),
+        "h1" => Some("h1"),
+        "h2" => Some("h2"),
+        "h3" => cx.refuse(node, "\"h3\" is not supported yet"),
+        other => {
+            let complaint = Complaint::new(format!("{} is not known here", quote(other)));
+            cx.refuse(node, complaint.expected("\"h1\" or \"h2\""))
+        }
     }
+}
+
+fn write_versions<S: serde::Serializer>(versions: &Versions, serializer: S) -> Result<S::Ok, S::Error> {
+    let named = [("h1", versions.h1), ("h2", versions.h2)];
+    serializer.collect_seq(named.iter().filter(|(_, on)| *on).map(|(name, _)| name))
 }
 
 /// A pseudonym: a token or a host (RFC 9110 section 7.6.3).

@@ -11,6 +11,7 @@ mod cluster;
 mod filter;
 mod header_edits;
 mod http;
+mod http2;
 mod listener;
 mod load;
 mod matcher;
@@ -35,13 +36,14 @@ pub use self::access_log::{AccessLog, LogFormat, LogPath};
 pub use self::action::{Action, Redirect, Respond, WeightedCluster};
 pub use self::admin::Admin;
 pub use self::cidr::{Cidr, CidrError};
-pub use self::cluster::{CircuitBreaker, Cluster, Endpoint, LoadBalancing};
+pub use self::cluster::{CircuitBreaker, Cluster, ClusterHttp, ClusterProtocol, Endpoint, LoadBalancing};
 pub use self::filter::{
     Buffer, Cors, Fault, FaultAbort, FaultDelay, Filter, FilterOverride, GrpcStats, GrpcWeb, HeaderMutation,
     LocalRateLimit,
 };
 pub use self::header_edits::{HeaderEdits, HeaderTemplate};
-pub use self::http::{EscapedSlashes, Http, ServerHeader, Underscores, Upgrade};
+pub use self::http::{EscapedSlashes, Http, ServerHeader, Underscores, Upgrade, Versions};
+pub use self::http2::Http2;
 pub use self::listener::{Listener, Protocol};
 pub use self::load::{MAX_FILE, load, parse};
 pub use self::matcher::{Matcher, Pattern};

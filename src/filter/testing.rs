@@ -66,6 +66,7 @@ impl Driven {
             remote: "192.0.2.7:5000".parse().unwrap(),
             local: "192.0.2.1:80".parse().unwrap(),
             listener: Arc::from("web"),
+            replay: Default::default(),
         };
         let mut info = StreamInfo::new(Rc::new(connection), head, rt.now(), rt);
         let chain = Chain::new(factories, &StreamCx { rt, info: &mut info });

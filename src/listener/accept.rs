@@ -1,11 +1,12 @@
 //! Accepting connections on one worker.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
 use super::ListenerSlot;
-use crate::downstream::h1::Connection;
+use crate::downstream::Connection;
 use crate::runtime::Transport;
 use crate::runtime::net::{Stream, WorkerListener, is_fd_exhausted};
 use crate::stream::info::ConnectionInfo;
@@ -61,6 +62,7 @@ fn admit(stream: Stream, slot: &Rc<ListenerSlot>) {
         remote: stream.peer_addr().clone(),
         local: stream.local_addr().clone(),
         listener: slot.name.clone(),
+        replay: Cell::new(0),
     });
     worker.rt.spawn(Connection::new(Box::new(stream), info, slot.clone(), admission).serve());
 }

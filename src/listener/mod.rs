@@ -2,6 +2,7 @@
 
 mod accept;
 mod admission;
+pub mod detect;
 mod view;
 
 pub use accept::accept_loop;

@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use nuncio_http::Scheme;
+
 use super::Connections;
 use crate::access_log::Logger;
 use crate::cluster::ClusterView;
@@ -12,13 +14,15 @@ use crate::config;
 use crate::filter::FilterFactory;
 use crate::route::{Route, RouteTable};
 use crate::server::Worker;
-use crate::stats::{Handle, HttpStats, ListenerStats};
+use crate::stats::{Handle, Http2Stats, HttpStats, ListenerStats};
 use crate::stream::edits::HeaderEditor;
+use crate::stream::info::ConnectionInfo;
 
 pub struct ListenerView {
     pub worker: Rc<Worker>,
     pub http: Arc<config::Http>,
     pub limits: Arc<nuncio_h1::Limits>,
+    pub h2_limits: Arc<nuncio_h2::Limits>,
     pub upstream_limits: Arc<nuncio_h1::Limits>,
     pub routes: Arc<RouteTable>,
     /// By the route's index.
@@ -27,6 +31,7 @@ pub struct ListenerView {
     /// By the slot that routes name.
     pub clusters: Rc<[Rc<ClusterView>]>,
     pub stats: Handle<HttpStats>,
+    pub http2_stats: Handle<Http2Stats>,
     pub listener_stats: Handle<ListenerStats>,
     pub connection_stats: Rc<ConnectionStats>,
     pub access_logs: Rc<[Logger]>,
@@ -51,6 +56,13 @@ impl ListenerView {
     /// The route at its place in the table.
     pub fn route(&self, index: usize) -> &Route {
         &self.routes.routes()[index]
+    }
+
+    /// What `:scheme` must say: what the transport is, unless the peer is trusted to say otherwise.
+    pub fn expected_scheme(&self, connection: &ConnectionInfo) -> Option<Scheme> {
+        let peer = connection.remote.inet().map(|peer| peer.ip());
+        let trusted = peer.is_some_and(|peer| self.http.trusted_proxies.iter().any(|range| range.contains(peer)));
+        if trusted { None } else { Some(Scheme::Http) }
     }
 
     pub fn extras(&self, route: usize) -> &RouteExtras {

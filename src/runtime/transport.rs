@@ -20,8 +20,9 @@ pub enum Hangup {
 /// A connection. The receive side (`poll_read`, `poll_readable`, `poll_hangup`, `poll_reset`) keeps one waker, the send
 /// side another: one task at a time waits on each.
 pub trait Transport {
-    /// Reads into the spare capacity of `buf`, which never grows; none is `InvalidInput`. `Ok(0)` is the end.
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>>;
+    /// Reads at most `most` bytes into the spare capacity of `buf`, which never grows; no room is `InvalidInput`. `Ok(0)` is
+    /// the end.
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut, most: usize) -> Poll<io::Result<usize>>;
 
     /// Writes what the socket takes, at least one byte unless `bufs` is empty (never `Ok(0)`: that is `WriteZero`).
     fn poll_write_vectored(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>>;

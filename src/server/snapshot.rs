@@ -12,7 +12,7 @@ use crate::filter::{self, FilterFactory};
 use crate::listener::{ConnectionLimit, RouteExtras};
 use crate::route::RouteTable;
 use crate::runtime::net::Addr;
-use crate::stats::{HttpStats, ListenerStats, Registry, Scope};
+use crate::stats::{Http2Stats, HttpStats, ListenerStats, Registry, Scope};
 use crate::stream::edits::HeaderEditor;
 
 /// One configuration, ready to serve. The default has nothing to serve.
@@ -33,11 +33,13 @@ pub struct ListenerSnapshot {
     pub backlog: i32,
     pub http: Arc<config::Http>,
     pub limits: Arc<nuncio_h1::Limits>,
+    pub h2_limits: nuncio_h2::Limits,
     pub routes: Arc<RouteTable>,
     pub extras: Arc<[RouteExtras]>,
     pub filters: Arc<[Arc<dyn FilterFactory>]>,
     pub connections: Arc<ConnectionLimit>,
     pub stats: Arc<Scope<HttpStats>>,
+    pub http2_stats: Arc<Scope<Http2Stats>>,
     pub listener_stats: Arc<Scope<ListenerStats>>,
     pub access_logs: Vec<Log>,
 }
@@ -94,6 +96,7 @@ impl Builder<'_> {
         let resolve = |cluster: &str| slots.get(cluster).copied().unwrap_or_default();
         let routes = RouteTable::build(&listener.routes, &listener.http, resolve)
             .map_err(|(at, error)| BuildError(format!("listener {name}: routes[{at}]: {error}")))?;
+        let websocket = routes.routes().iter().any(|route| route.upgrades.contains(&config::Upgrade::Websocket));
         let filters = self.listener_filters(listener);
         let extras = listener.routes.iter().enumerate().map(|(at, route)| {
             self.extras(listener, &filters, route)
@@ -111,11 +114,13 @@ impl Builder<'_> {
             address: listener.address.clone(),
             backlog: i32::try_from(listener.tcp_backlog_size).unwrap_or(i32::MAX),
             limits: Arc::new(limits(&listener.http)),
+            h2_limits: listener.http.h2_limits(websocket),
             routes: Arc::new(routes),
             extras,
             filters,
             connections,
             stats: self.registry.scope::<HttpStats>(&format!("http.{name}"), self.workers),
+            http2_stats: self.registry.scope::<Http2Stats>(&format!("http.{name}.http2"), self.workers),
             listener_stats: self
                 .registry
                 .scope::<ListenerStats>(&format!("listener.{}", listener.address), self.workers),
@@ -199,11 +204,7 @@ fn limits(http: &config::Http) -> nuncio_h1::Limits {
         head_bytes: http.max_request_headers,
         fields: http.max_headers_count,
         target_bytes: http.max_request_target,
-        underscores: match http.headers_with_underscores_action {
-            config::Underscores::Allow => nuncio_http::Underscores::Allow,
-            config::Underscores::RejectRequest => nuncio_http::Underscores::Reject,
-            config::Underscores::DropHeader => nuncio_http::Underscores::Drop,
-        },
+        underscores: http.headers_with_underscores_action.into(),
         keep_trailers: http.enable_trailers,
         ..nuncio_h1::Limits::default()
     }

@@ -154,6 +154,7 @@ impl State {
             http: listener.http.clone(),
             // A copy for each worker: its references are counted where no other worker writes.
             limits: Arc::new((*listener.limits).clone()),
+            h2_limits: Arc::new(listener.h2_limits.clone()),
             upstream_limits: Arc::new(nuncio_h1::Limits {
                 keep_trailers: listener.http.enable_trailers,
                 ..nuncio_h1::Limits::default()
@@ -167,6 +168,7 @@ impl State {
                 listener: listener.listener_stats.worker(index),
             }),
             stats: listener.stats.worker(index),
+            http2_stats: listener.http2_stats.worker(index),
             listener_stats: listener.listener_stats.worker(index),
             access_logs: listener.access_logs.iter().map(|log| log.logger(index)).collect(),
         }

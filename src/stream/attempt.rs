@@ -5,16 +5,21 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::ends::Outcome;
+use super::info::ConnectionInfo;
 use super::run::Stream;
 use crate::cluster::{ClusterView, HostView, Permit, Resource};
 use crate::error::{Error, Kind, Phase, Side};
 use crate::filter::{Chunk, Part};
 use crate::route::{Action, Route};
+use crate::upstream::Exchange;
 use crate::upstream::acquire::Acquire;
-use crate::upstream::h1::Exchange;
 
 /// Most bytes of a request body kept to send them again.
 const REPLAY_LIMIT: usize = 64 * 1024;
+/// The same for all streams of one downstream connection together.
+const REPLAY_BUDGET: usize = 256 * 1024;
+/// Times a request is sent again that upstreams said they did not act on.
+const UNPROCESSED_RETRIES: u8 = 3;
 
 /// The upstream's end of a stream.
 pub(super) enum Attempt {
@@ -29,7 +34,8 @@ pub(super) struct Sending {
     host: Rc<HostView>,
     /// The request counts against its cluster until the stream ends.
     _permit: Permit,
-    retried: bool,
+    /// Times it was sent again.
+    retries: u8,
     replay: Replay,
 }
 
@@ -38,6 +44,8 @@ enum Replay {
     Kept {
         parts: Vec<Part>,
         bytes: usize,
+        /// Counts them.
+        connection: Rc<ConnectionInfo>,
     },
     /// Too much, or it cannot be needed any more.
     Gone,
@@ -52,9 +60,15 @@ impl Attempt {
         }
     }
 
-    /// The upstream can take more of the request.
-    pub(super) fn takes_more(&self, watermark: usize) -> bool {
-        matches!(self, Attempt::Open(_, exchange) if exchange.pending() < watermark && !exchange.is_broken())
+    /// The upstream can take more of the request; if not now, the task is woken when it can.
+    pub(super) fn takes_more(&mut self, task: &mut Context<'_>) -> bool {
+        let Attempt::Open(_, exchange) = self else { return false };
+        !exchange.is_broken() && exchange.poll_room(task).is_ready()
+    }
+
+    /// The upstream has taken everything that was sent, and can take more.
+    pub(super) fn is_caught_up(&self) -> bool {
+        matches!(self, Attempt::Open(_, exchange) if !exchange.has_output() && !exchange.is_broken())
     }
 
     /// The upstream will never take another byte.
@@ -64,7 +78,7 @@ impl Attempt {
 
     /// Bytes wait for the upstream's socket.
     pub(super) fn has_output(&self) -> bool {
-        matches!(self, Attempt::Open(_, exchange) if exchange.pending() > 0)
+        matches!(self, Attempt::Open(_, exchange) if exchange.has_output())
     }
 }
 
@@ -96,8 +110,8 @@ impl Stream {
         let sending = Sending {
             host: view.host(host).clone(),
             _permit: permit,
-            retried: false,
-            replay: Replay::Kept { parts: Vec::new(), bytes: 0 },
+            retries: 0,
+            replay: Replay::Kept { parts: Vec::new(), bytes: 0, connection: self.info.connection.clone() },
             view: view.clone(),
         };
         sending.host.request_started();
@@ -114,17 +128,19 @@ impl Stream {
     /// Waits for the connection and sends the head on it.
     pub(super) fn poll_attempt(&mut self, task: &mut Context<'_>) -> Result<(), Error> {
         let Attempt::Acquiring(_, acquire) = &mut self.attempt else { return Ok(()) };
-        let Poll::Ready(connection) = acquire.poll(task, &self.rt) else { return Ok(()) };
+        let Poll::Ready(connection) = acquire.poll(task, &self.rt, &self.listener.worker.buffers) else {
+            return Ok(());
+        };
         let connection = connection?;
         self.moved = true;
         let Attempt::Acquiring(sending, _) = std::mem::replace(&mut self.attempt, Attempt::None) else { return Ok(()) };
 
-        let mut exchange = Exchange::new(connection, &self.listener.upstream_limits, &self.listener.worker.buffers);
+        let mut exchange = connection.exchange(&self.listener.upstream_limits, &self.listener.worker.buffers);
         let now = self.rt.now();
         self.info.attempts += 1;
         self.info.times.upstream_ready = Some(now);
         self.info.times.upstream_request_start = Some(now);
-        self.info.upstream_local = Some(exchange.local_addr());
+        self.info.upstream_local = Some(exchange.local_addr().clone());
         sending.view.stats.upstream_rq_total.inc();
         sending.host.stats.rq_total.inc();
         let sent = self.send_request(&mut exchange, &sending.replay);
@@ -148,7 +164,7 @@ impl Stream {
         let Attempt::Open(sending, exchange) = &mut self.attempt else {
             return Err(Error::local(Kind::Local("no_upstream")));
         };
-        sending.replay.keep(&part, exchange.is_reused());
+        sending.replay.keep(&part, exchange.may_need_replay());
         if part.is_end() {
             self.info.times.upstream_request_end = Some(self.rt.now());
         }
@@ -157,9 +173,7 @@ impl Stream {
 
     pub(super) fn flush_upstream(&mut self, task: &mut Context<'_>) {
         let Attempt::Open(_, exchange) = &mut self.attempt else { return };
-        let before = exchange.pending();
-        let flushed = exchange.poll_flush(task).is_ready();
-        self.moved |= exchange.pending() < before || flushed && before > 0;
+        self.moved |= exchange.flush(task);
     }
 
     /// The upstream answers: nothing is sent again from now on.
@@ -169,16 +183,21 @@ impl Stream {
         }
     }
 
-    /// Sends the request once more, on a new connection, when a kept one was closed by the host before any byte of a
-    /// response came (RFC 9112 section 9.3.1): if nothing of the request had left, or it may be sent twice and all of it
-    /// is still here.
+    /// Sends the request once more when that cannot do harm: the upstream said that it has not acted on it (RFC 9113
+    /// section 8.7), or a kept connection was lost before any byte of a response came (RFC 9112 section 9.3.1) and nothing of
+    /// the request had left or it may be sent twice. All of it must still be here.
     pub(super) fn retry(&mut self, error: Error) -> bool {
-        let lost = error.side == Side::Upstream && error.kind == Kind::Closed && error.phase == Phase::Request;
         let Attempt::Open(sending, exchange) = &self.attempt else { return false };
-        let idempotent = self.info.request.as_ref().is_some_and(|head| head.method.is_idempotent());
-        let may = exchange.is_unsent() || idempotent && self.request.upgrade.is_none();
-        let kept = matches!(sending.replay, Replay::Kept { .. });
-        if !(lost && may && kept && exchange.is_reused() && !sending.retried) {
+        let (may, most) = match error.kind {
+            _ if error.side != Side::Upstream || error.phase != Phase::Request => return false,
+            Kind::Unprocessed => (true, UNPROCESSED_RETRIES),
+            Kind::Closed if exchange.is_reused() => {
+                let idempotent = self.info.request.as_ref().is_some_and(|head| head.method.is_idempotent());
+                (exchange.is_unsent() || idempotent && self.request.upgrade.is_none(), 1)
+            }
+            _ => return false,
+        };
+        if !may || sending.retries >= most || !matches!(sending.replay, Replay::Kept { .. }) {
             return false;
         }
         let Attempt::Open(mut sending, exchange) = std::mem::replace(&mut self.attempt, Attempt::None) else {
@@ -186,9 +205,11 @@ impl Stream {
         };
         let host = exchange.host();
         drop(exchange);
-        sending.retried = true;
+        sending.retries += 1;
         sending.view.stats.upstream_rq_retry.inc();
-        sending.view.stats.upstream_rq_stale_connection_retry.inc();
+        if error.kind == Kind::Closed {
+            sending.view.stats.upstream_rq_stale_connection_retry.inc();
+        }
         self.acquire(sending, host, true);
         true
     }
@@ -223,7 +244,7 @@ impl Stream {
                 } else {
                     host.rq_success.inc()
                 }
-                if sending.retried {
+                if sending.retries > 0 {
                     stats.upstream_rq_retry_success.inc();
                 }
                 if let Some(start) = self.info.times.upstream_request_start {
@@ -243,14 +264,23 @@ impl Stream {
 
 impl Replay {
     fn keep(&mut self, part: &Part, useful: bool) {
-        let Replay::Kept { parts, bytes } = self else { return };
-        if let Part::Data { chunk, .. } = part {
-            *bytes += chunk.len();
-        }
-        if useful && *bytes <= REPLAY_LIMIT {
-            parts.push(copy(part));
-        } else {
+        let Replay::Kept { parts, bytes, connection } = self else { return };
+        let len = if let Part::Data { chunk, .. } = part { chunk.len() } else { 0 };
+        let kept = connection.replay.get() + len;
+        if !useful || *bytes + len > REPLAY_LIMIT || kept > REPLAY_BUDGET {
             *self = Replay::Gone;
+            return;
+        }
+        *bytes += len;
+        connection.replay.set(kept);
+        parts.push(copy(part));
+    }
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        if let Replay::Kept { bytes, connection, .. } = self {
+            connection.replay.set(connection.replay.get() - *bytes);
         }
     }
 }

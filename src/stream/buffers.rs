@@ -11,6 +11,8 @@ use bytes::BytesMut;
 
 use crate::runtime::Transport;
 
+/// The buffer of a reader that takes only little, in bytes.
+const TINY: usize = 4 * 1024;
 /// A buffer at rest, in bytes.
 const SMALL: usize = 16 * 1024;
 /// The largest buffer of one direction, in bytes.
@@ -66,28 +68,37 @@ impl ReadBuffer {
         self.size.max(2 * SMALL)
     }
 
-    /// Reads more bytes; 0 is the end of the stream.
-    pub fn poll_fill(&mut self, task: &mut Context<'_>, transport: &mut dyn Transport) -> Poll<io::Result<usize>> {
+    /// Reads at most `most` more bytes; 0 is the end of the stream. A reader that has little use for bytes takes little memory.
+    pub fn poll_fill(
+        &mut self,
+        task: &mut Context<'_>,
+        transport: &mut dyn Transport,
+        most: usize,
+    ) -> Poll<io::Result<usize>> {
         // Not before there are bytes: while nothing comes no memory is taken, and the chunks read before may leave it.
         ready!(transport.poll_readable(task));
-        self.make_room();
+        self.make_room(most);
         let room = self.bytes.capacity() - self.bytes.len();
-        let read = ready!(transport.poll_read(task, &mut self.bytes))?;
-        if read == room && room >= self.size {
+        let read = ready!(transport.poll_read(task, &mut self.bytes, most))?;
+        if read == room && room >= self.size && most >= LARGE {
             self.grow();
         }
         Poll::Ready(Ok(read))
     }
 
-    fn make_room(&mut self) {
+    fn make_room(&mut self, most: usize) {
+        let size = if most <= TINY { TINY } else { self.size };
         if self.bytes.capacity() == 0 {
             let owner = self.owner.clone();
-            let spare = if self.size > SMALL { &owner.large } else { &owner.small };
-            self.bytes = owner.take(spare, self.size);
+            self.bytes = match size {
+                TINY => BytesMut::with_capacity(TINY),
+                SMALL => owner.take(&owner.small, size),
+                _ => owner.take(&owner.large, size),
+            };
         }
         // Moves to the front of its own memory if the chunks before are gone, else to new memory.
-        if self.bytes.capacity() - self.bytes.len() < self.size / 2 {
-            self.bytes.reserve(self.size);
+        if self.bytes.capacity() - self.bytes.len() < size / 2 {
+            self.bytes.reserve(size);
         }
     }
 

@@ -17,12 +17,16 @@ pub trait Downstream {
     fn send_continue(&mut self);
     /// An interim response (1xx, not 101).
     fn send_interim(&mut self, head: &ResponseHead) -> Result<(), Error>;
-    /// The final head. 101, and 2xx to CONNECT, open the tunnel.
-    fn send_head(&mut self, head: &ResponseHead) -> Result<(), Error>;
+    /// The final head. 101, and 2xx to CONNECT, open the tunnel. `end`: nothing but an empty last part follows.
+    fn send_head(&mut self, head: &ResponseHead, end: bool) -> Result<(), Error>;
     fn send_part(&mut self, part: Part) -> Result<(), Error>;
-    /// Bytes queued and not written.
-    fn pending(&self) -> usize;
-    /// Writes what is queued; errors when the client is gone.
+    /// How many bytes of the response it takes now, about; pending while that is none.
+    fn poll_room(&mut self, task: &mut Context<'_>) -> Poll<usize>;
+    /// Something is queued and has not left.
+    fn has_output(&self) -> bool;
+    /// Bytes that have left so far: what grows is no stalled client.
+    fn sent(&self) -> u64;
+    /// Sends what is queued; errors when the client is gone.
     fn poll_flush(&mut self, task: &mut Context<'_>) -> Poll<Result<(), Error>>;
     /// The client went, or closed its sending side, while nothing is read from it. In a tunnel: it went.
     fn poll_hangup(&mut self, task: &mut Context<'_>) -> Poll<Hangup>;

@@ -1,6 +1,7 @@
 //! What is known of a stream, gathered as it goes: what access logs, header templates, stats and filters read.
 //! Nothing here is a string built on the way: texts are borrowed from heads, shared, or static.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -22,6 +23,8 @@ pub struct ConnectionInfo {
     pub local: Addr,
     /// The listener's name.
     pub listener: Arc<str>,
+    /// Bytes of request bodies that its streams keep to send them again.
+    pub replay: Cell<usize>,
 }
 
 /// One stream.

@@ -19,3 +19,6 @@ pub use ends::{Downstream, Outcome};
 pub use info::{ConnectionInfo, StreamInfo, Times};
 pub use reply::DRAIN_LIMIT;
 pub use run::Stream;
+
+/// Bytes of one direction that may wait to be sent before more is pulled (table 1.8 of the limits).
+pub const WATERMARK: usize = 32 * 1024;

@@ -12,9 +12,6 @@ use crate::error::{Error, Kind};
 use crate::filter::{Chain, Chunk, Dir, LocalReply, Offer, Part};
 use crate::route::Action;
 
-/// Bytes that may wait for the upstream's socket before more of the request is pulled.
-const WATERMARK: usize = 32 * 1024;
-
 /// How far the request is.
 #[derive(Debug)]
 pub(super) struct RequestLane {
@@ -109,7 +106,7 @@ impl Stream {
 
     pub(super) fn poll_request(&mut self, task: &mut Context<'_>, down: &mut dyn Downstream) -> Result<(), Error> {
         while !self.request.ignored && !self.request.forwarded {
-            if self.request.head_passed && !self.attempt.takes_more(WATERMARK) {
+            if self.request.head_passed && !self.attempt.takes_more(task) {
                 // It is not the client who is slow.
                 self.timeouts.on_body_paused(self.rt.now());
                 return Ok(());

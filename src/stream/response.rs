@@ -10,10 +10,10 @@ use super::ends::Downstream;
 use super::run::Stream;
 use crate::error::{Error, Kind, Phase, Side};
 use crate::filter::{Chunk, Dir, Offer, Part};
-use crate::upstream::h1::FromUpstream;
+use crate::upstream::FromUpstream;
 
-/// Bytes that may wait for the client's socket before more of the response is pulled.
-const WATERMARK: usize = 32 * 1024;
+/// Bytes read for the sake of a head while the client takes no body.
+const HEAD_ROOM: usize = 4 * 1024;
 
 /// How far the response is.
 #[derive(Debug, Default)]
@@ -121,10 +121,16 @@ impl Stream {
         }
         loop {
             let Attempt::Open(_, exchange) = &mut self.attempt else { return Ok(Pulled::Nothing) };
-            if down.pending() >= WATERMARK {
-                return Ok(Pulled::Nothing);
-            }
-            let Poll::Ready(part) = exchange.poll_recv(task)? else { return Ok(Pulled::Nothing) };
+            let room = match down.poll_room(task) {
+                Poll::Ready(room) => room,
+                // A head needs no window.
+                Poll::Pending if !matches!(self.response.source, Source::UpstreamBody) => HEAD_ROOM,
+                Poll::Pending => {
+                    exchange.rest();
+                    return Ok(Pulled::Nothing);
+                }
+            };
+            let Poll::Ready(part) = exchange.poll_recv(task, room)? else { return Ok(Pulled::Nothing) };
             self.moved = true;
             self.on_response_started();
             match part {
@@ -187,8 +193,14 @@ impl Stream {
         self.finish_response_head();
         let Some(head) = &self.info.response else { return Err(Error::local(Kind::Local("no_response"))) };
         self.info.status = head.status;
-        let bodyless = self.response.received && self.response.is_from_upstream();
-        down.send_head(head)?;
+        let bodyless = match self.response.is_from_upstream() {
+            true => self.response.received,
+            // A gRPC client takes trailers in the head for such only if nothing follows it.
+            false => head.body.is_empty(),
+        };
+        // A part that a filter holds behind the head says the end itself.
+        let end = bodyless && !self.chain.is_waiting(Dir::Response);
+        down.send_head(head, end)?;
         self.response.started = true;
         if down.is_tunnel() {
             self.request.open_tunnel();
@@ -197,8 +209,7 @@ impl Stream {
             self.timeouts.on_tunnel();
             return Ok(());
         }
-        // A part that a filter holds behind the head says the end itself.
-        if bodyless && !self.chain.is_waiting(Dir::Response) {
+        if end {
             return self.send_response_part(Part::Data { chunk: Chunk::default(), end: true }, down);
         }
         Ok(())

@@ -54,6 +54,8 @@ pub struct Stream {
     pub(super) timeouts: Timeouts,
     /// What came was no request.
     refusal: Option<Error>,
+    /// Bytes that the client had taken by the last turn.
+    sent: u64,
     /// Something moved in this turn.
     pub(super) moved: bool,
 }
@@ -77,6 +79,7 @@ impl Stream {
             chain: Chain::default(),
             route: None,
             refusal: None,
+            sent: 0,
             moved: false,
             listener,
             rt,
@@ -88,10 +91,11 @@ impl Stream {
     pub fn refused(
         listener: Rc<ListenerView>,
         connection: Rc<ConnectionInfo>,
+        version: Version,
         error: Error,
         start: Instant,
     ) -> Box<Stream> {
-        let nothing = RequestHead::new(Method::Get, Version::Http11, HeaderList::new());
+        let nothing = RequestHead::new(Method::Get, version, HeaderList::new());
         let mut stream = Stream::new(listener, connection, nothing, None, start);
         stream.info.request = None;
         stream.refusal = Some(error);
@@ -101,7 +105,10 @@ impl Stream {
     /// Runs the stream to its end.
     pub async fn run(&mut self, down: &mut dyn Downstream, timer: &Timer) -> Outcome {
         self.listener.stats.downstream_rq_total.inc();
-        self.listener.stats.downstream_rq_http1_total.inc();
+        match &self.info.request {
+            Some(head) if head.version == Version::Http2 => self.listener.stats.downstream_rq_http2_total.inc(),
+            _ => self.listener.stats.downstream_rq_http1_total.inc(),
+        }
         self.listener.stats.downstream_rq_active.inc();
         self.begin(down);
         let outcome = std::future::poll_fn(|task| self.poll(task, down, timer)).await;
@@ -171,21 +178,22 @@ impl Stream {
 
     /// The response went out whole, and the request too where one is not over without the other.
     fn is_over(&self, down: &dyn Downstream) -> bool {
-        let sent = self.response.is_done() && down.pending() == 0;
+        let sent = self.response.is_done() && !down.has_output();
         let forwarded = self.request.is_forwarded() && !self.attempt.has_output() || self.attempt.is_broken();
         sent && (forwarded || !self.request.is_tunnel())
     }
 
     fn flush_downstream(&mut self, task: &mut Context<'_>, down: &mut dyn Downstream) -> Result<(), Error> {
-        let before = down.pending();
-        match down.poll_flush(task) {
+        let flushed = down.poll_flush(task);
+        let sent = down.sent();
+        let moved = sent > std::mem::replace(&mut self.sent, sent);
+        match flushed {
             Poll::Ready(result) => {
-                self.moved |= before > 0;
+                self.moved |= moved;
                 self.timeouts.on_flushed();
                 result
             }
             Poll::Pending => {
-                let moved = down.pending() < before;
                 self.timeouts.on_flush_pending(moved, self.rt.now());
                 if moved {
                     self.timeouts.on_progress(self.rt.now());
@@ -197,7 +205,7 @@ impl Stream {
 
     fn poll_hangup(&mut self, task: &mut Context<'_>, down: &mut dyn Downstream) -> Result<(), Error> {
         let tunnel = self.request.is_tunnel();
-        if tunnel && !self.request.is_received() && self.attempt.takes_more(1) {
+        if tunnel && !self.request.is_received() && self.attempt.is_caught_up() {
             // Reading finds it, behind the bytes that still belong to the upstream.
             return Ok(());
         }

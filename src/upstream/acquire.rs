@@ -1,9 +1,11 @@
-//! Getting a connection to one host: an idle one, a new one, or a turn in the queue for one.
+//! Getting a connection to one host: an idle one, a shared one with room, a new one, or a turn in the queue for one.
 //!
 //! ```text
-//!  Start --idle one--> Ready
+//!  Start --idle one, or HTTP/2 with room--> Ready
 //!    |---permit------> Connecting --connected--> Ready
 //!    |                     `--refused, timed out--> error
+//!    |---HTTP/2, and one is being opened--> Waiting (holds a pending permit) --opened--> Start
+//!    |                                         `--could not be opened--> error
 //!    `---no permit---> Queued (holds a pending permit) --its turn--> Start, or back to the head of the queue
 //! ```
 //! Dropping it at any point gives everything back.
@@ -14,11 +16,14 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use super::Ready;
 use super::connection::Connection;
+use super::h2::{self, Wait};
 use crate::cluster::{ClusterView, Permit, Resource};
 use crate::error::{Error, Kind, Phase};
 use crate::runtime::Rt;
 use crate::runtime::net::{Connect, Stream};
+use crate::stream::buffers::Buffers;
 
 pub struct Acquire {
     view: Rc<ClusterView>,
@@ -30,8 +35,20 @@ pub struct Acquire {
 
 enum State {
     Start,
-    Queued { ticket: u64, _pending: Pending },
-    Connecting { connect: Connect, permit: Option<Permit>, started: Instant },
+    Queued {
+        ticket: u64,
+        _pending: Pending,
+    },
+    /// Another request is opening a connection for all.
+    Waiting {
+        wait: Wait,
+        _pending: Pending,
+    },
+    Connecting {
+        connect: Connect,
+        permit: Option<Permit>,
+        started: Instant,
+    },
 }
 
 /// One waiting request, counted.
@@ -57,16 +74,26 @@ impl Acquire {
         }
     }
 
-    pub fn poll(&mut self, task: &mut Context<'_>, rt: &Rt) -> Poll<Result<Connection, Error>> {
+    pub fn poll(&mut self, task: &mut Context<'_>, rt: &Rt, buffers: &Rc<Buffers>) -> Poll<Result<Ready, Error>> {
         loop {
             match &mut self.state {
                 State::Start => {
-                    if let Some(connection) = self.idle() {
-                        return Poll::Ready(Ok(connection));
+                    if let Some(ready) = self.ready() {
+                        return Poll::Ready(Ok(ready));
                     }
-                    match self.permit() {
-                        Some(permit) => self.connect(permit, rt),
-                        None => return self.queue(task),
+                    if self.view.is_http2() && self.view.pool.http2.is_connecting(self.host) {
+                        self.wait(task)?;
+                    } else if let Some(permit) = self.permit() {
+                        self.connect(permit, rt);
+                    } else {
+                        return self.queue(task);
+                    }
+                }
+                State::Waiting { wait, .. } => {
+                    let opened = ready!(wait.poll(task));
+                    self.state = State::Start;
+                    if let Err(kind) = opened {
+                        return Poll::Ready(Err(Error::upstream(kind, Phase::Connect)));
                     }
                 }
                 State::Queued { ticket, .. } => {
@@ -74,9 +101,13 @@ impl Acquire {
                     if self.view.pool.is_queued(ticket, task.waker()) {
                         return Poll::Pending;
                     }
-                    if let Some(connection) = self.idle() {
+                    if let Some(ready) = self.ready() {
                         self.state = State::Start;
-                        return Poll::Ready(Ok(connection));
+                        return Poll::Ready(Ok(ready));
+                    }
+                    if self.view.is_http2() && self.view.pool.http2.is_connecting(self.host) {
+                        self.view.pool.rejoin(ticket, task.waker());
+                        return Poll::Pending;
                     }
                     let Some(permit) = self.permit() else {
                         self.view.pool.rejoin(ticket, task.waker());
@@ -93,14 +124,19 @@ impl Acquire {
                         other => ready!(other).map_err(|_| Kind::Refused),
                     };
                     let (permit, started) = (permit.take(), *started);
-                    return Poll::Ready(self.connected(result, permit, started, rt));
+                    return Poll::Ready(self.connected(result, permit, started, rt, buffers));
                 }
             }
         }
     }
 
-    fn idle(&mut self) -> Option<Connection> {
-        if self.fresh { None } else { self.view.pool.take(self.host) }
+    /// A connection that is there.
+    fn ready(&self) -> Option<Ready> {
+        if self.view.is_http2() {
+            return self.view.pool.http2.find(self.host).map(Ready::Http2);
+        }
+        let idle = if self.fresh { None } else { self.view.pool.take(self.host) };
+        idle.map(Ready::Http1)
     }
 
     /// A permit for a new connection; an idle one of another host gives up its own.
@@ -111,18 +147,32 @@ impl Acquire {
 
     fn connect(&mut self, permit: Permit, rt: &Rt) {
         let connect = Stream::connect(rt, &self.view.host(self.host).address);
+        if self.view.is_http2() {
+            self.view.pool.http2.begin(self.host);
+        }
         self.state = State::Connecting { connect, permit: Some(permit), started: rt.now() };
     }
 
-    fn queue(&mut self, task: &Context<'_>) -> Poll<Result<Connection, Error>> {
-        self.view.stats.upstream_cx_overflow.inc();
+    /// Waits for the connection that another request is opening.
+    fn wait(&mut self, task: &Context<'_>) -> Result<(), Error> {
+        let pending = self.pending()?;
+        self.state = State::Waiting { wait: self.view.pool.http2.wait(self.host, task), _pending: pending };
+        Ok(())
+    }
+
+    fn pending(&self) -> Result<Pending, Error> {
         let Some(permit) = Permit::try_new(&self.view, Resource::PendingRequests) else {
             self.view.stats.upstream_rq_pending_overflow.inc();
-            return Poll::Ready(Err(Error::local(Kind::Overflow)));
+            return Err(Error::local(Kind::Overflow));
         };
         self.view.stats.upstream_rq_pending_total.inc();
         self.view.stats.upstream_rq_pending_active.inc();
-        let pending = Pending { view: self.view.clone(), _permit: permit };
+        Ok(Pending { view: self.view.clone(), _permit: permit })
+    }
+
+    fn queue(&mut self, task: &Context<'_>) -> Poll<Result<Ready, Error>> {
+        self.view.stats.upstream_cx_overflow.inc();
+        let pending = self.pending()?;
         self.state = State::Queued { ticket: self.view.pool.join(task.waker()), _pending: pending };
         Poll::Pending
     }
@@ -133,7 +183,8 @@ impl Acquire {
         permit: Option<Permit>,
         started: Instant,
         rt: &Rt,
-    ) -> Result<Connection, Error> {
+        buffers: &Rc<Buffers>,
+    ) -> Result<Ready, Error> {
         self.state = State::Start;
         let (stream, permit) = match (result, permit) {
             (Ok(stream), Some(permit)) => (stream, permit),
@@ -142,13 +193,26 @@ impl Acquire {
         };
         let now = rt.now();
         self.view.stats.upstream_cx_connect_ms.record(now.saturating_duration_since(started));
-        Ok(Connection::new(&self.view, self.host, Box::new(stream), permit, now))
+        let connection = Connection::new(&self.view, self.host, Box::new(stream), permit, now);
+        if !self.view.is_http2() {
+            return Ok(Ready::Http1(connection));
+        }
+        let shared = h2::Connection::start(connection, &self.view, buffers);
+        self.view.pool.http2.opened(shared.clone());
+        // A cluster that is gone by now keeps none.
+        if self.view.is_retired() {
+            shared.retire(now);
+        }
+        Ok(Ready::Http2(shared))
     }
 
     fn failed(&self, kind: Kind) -> Error {
         self.view.stats.upstream_cx_connect_fail.inc();
         self.view.stats.upstream_rq_pending_failure_eject.inc();
         self.view.host(self.host).stats.cx_connect_fail.inc();
+        if self.view.is_http2() {
+            self.view.pool.http2.failed(self.host, kind);
+        }
         self.view.pool.wake_next();
         Error::upstream(kind, Phase::Connect)
     }
@@ -159,8 +223,13 @@ impl Drop for Acquire {
         match &self.state {
             State::Queued { ticket, .. } => self.view.pool.leave(*ticket),
             // Its permit comes free right after this; whoever is next looks later, in its own task.
-            State::Connecting { .. } => self.view.pool.wake_next(),
-            State::Start => {}
+            State::Connecting { .. } => {
+                if self.view.is_http2() {
+                    self.view.pool.http2.gave_up(self.host);
+                }
+                self.view.pool.wake_next();
+            }
+            State::Start | State::Waiting { .. } => {}
         }
     }
 }

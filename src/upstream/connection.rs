@@ -33,7 +33,11 @@ impl Connection {
     ) -> Connection {
         let stats = &view.stats;
         stats.upstream_cx_total.inc();
-        stats.upstream_cx_http1_total.inc();
+        if view.is_http2() {
+            stats.upstream_cx_http2_total.inc()
+        } else {
+            stats.upstream_cx_http1_total.inc()
+        }
         stats.upstream_cx_active.inc();
         view.host(host).stats.cx_total.inc();
         view.host(host).stats.cx_active.inc();

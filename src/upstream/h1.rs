@@ -13,6 +13,7 @@ use nuncio_h1::{Client, Limits, Recv};
 use nuncio_http::{Output, RequestHead, ResponseHead, Upgrade};
 
 use super::connection::Connection;
+use super::{FromUpstream, websocket};
 use crate::error::{Error, Kind, Phase};
 use crate::filter::{Chunk, Part};
 use crate::runtime::net::Addr;
@@ -30,16 +31,8 @@ pub struct Exchange {
     broken: bool,
     /// The tunnel's end was passed on.
     closed: bool,
-}
-
-/// What comes from an upstream.
-pub enum FromUpstream {
-    /// A head, interim or final. `end`: the response ends with it.
-    Head {
-        head: ResponseHead,
-        end: bool,
-    },
-    Part(Part),
+    /// Our own `sec-websocket-key`, for a client that has none (RFC 8441).
+    key: Option<Vec<u8>>,
 }
 
 impl Exchange {
@@ -54,6 +47,7 @@ impl Exchange {
             sent: 0,
             broken: false,
             closed: false,
+            key: None,
         }
     }
 
@@ -61,8 +55,8 @@ impl Exchange {
         self.connection.is_reused()
     }
 
-    pub fn local_addr(&self) -> Addr {
-        self.connection.transport.local_addr().clone()
+    pub fn local_addr(&self) -> &Addr {
+        self.connection.transport.local_addr()
     }
 
     /// No byte of the request left this process: nobody can have acted on it.
@@ -81,6 +75,11 @@ impl Exchange {
     }
 
     pub fn send_head(&mut self, head: &RequestHead, upgrade: Option<Upgrade>) -> Result<(), Error> {
+        if upgrade == Some(Upgrade::Websocket) && websocket::key(&head.headers).is_none() {
+            let mut head = head.clone();
+            self.key = Some(websocket::set_key(&mut head.headers));
+            return self.codec.send_head(&head, upgrade, &mut self.output).map_err(local);
+        }
         self.codec.send_head(head, upgrade, &mut self.output).map_err(local)
     }
 
@@ -125,16 +124,19 @@ impl Exchange {
     }
 
     /// The next part of the response.
-    pub fn poll_recv(&mut self, task: &mut Context<'_>) -> Poll<Result<FromUpstream, Error>> {
+    pub fn poll_recv(&mut self, task: &mut Context<'_>, most: usize) -> Poll<Result<FromUpstream, Error>> {
         loop {
             let part = match self.codec.recv(&mut self.buffer.bytes) {
-                Ok(Recv::NeedMore) => ready!(self.poll_fill(task))?,
+                Ok(Recv::NeedMore) => ready!(self.poll_fill(task, most))?,
                 Ok(part) => part,
                 Err(error) => return Poll::Ready(Err(self.protocol(error))),
             };
             return Poll::Ready(Ok(match part {
                 Recv::NeedMore => continue,
-                Recv::Head { head, end } => FromUpstream::Head { head, end },
+                Recv::Head { head, end } => {
+                    self.check_accept(&head)?;
+                    FromUpstream::Head { head, end }
+                }
                 Recv::Data { chunk, end } => data(Chunk::from(chunk), end),
                 Recv::Tunnel(bytes) => data(Chunk::from(bytes), false),
                 Recv::Trailers(trailers) => FromUpstream::Part(Part::Trailers(trailers)),
@@ -144,8 +146,8 @@ impl Exchange {
         }
     }
 
-    fn poll_fill(&mut self, task: &mut Context<'_>) -> Poll<Result<Recv<ResponseHead>, Error>> {
-        Poll::Ready(match ready!(self.buffer.poll_fill(task, &mut *self.connection.transport)) {
+    fn poll_fill(&mut self, task: &mut Context<'_>, most: usize) -> Poll<Result<Recv<ResponseHead>, Error>> {
+        Poll::Ready(match ready!(self.buffer.poll_fill(task, &mut *self.connection.transport, most)) {
             Ok(0) => {
                 self.connection.closed_by_host = true;
                 self.codec.recv_eof(&self.buffer.bytes).map_err(|_| self.lost())
@@ -158,6 +160,16 @@ impl Exchange {
         })
     }
 
+    /// RFC 6455 section 4.1: nobody but us can check the proof for a key of ours.
+    fn check_accept(&self, head: &ResponseHead) -> Result<(), Error> {
+        match &self.key {
+            Some(key) if head.status == 101 && !websocket::is_accepted(&head.headers, key) => {
+                Err(Error::upstream(Kind::Protocol("bad_websocket_accept"), Phase::Request))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The exchange is over: the connection is kept if it is clean to the last byte, and closed if not.
     pub fn finish(mut self, now: Instant) {
         let clean = self.output.is_empty() && !self.broken && self.codec.can_pool(self.buffer.bytes.is_empty());
@@ -167,8 +179,10 @@ impl Exchange {
         }
     }
 
-    /// The exchange ends early: the connection is closed.
-    pub fn abandon(self) {}
+    /// Nothing is pulled for a while: spare memory goes back.
+    pub fn rest(&mut self) {
+        self.buffer.release();
+    }
 
     /// Index of the host in its cluster.
     pub fn host(&self) -> usize {

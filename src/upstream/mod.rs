@@ -2,5 +2,10 @@
 
 pub mod acquire;
 pub mod connection;
+mod exchange;
 pub mod h1;
+pub mod h2;
 pub mod pool;
+mod websocket;
+
+pub use exchange::{Exchange, FromUpstream, Ready};

@@ -15,8 +15,11 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::connection::Connection;
+use super::h2::Hosts;
 
 pub struct Pool {
+    /// Connections that carry many streams; they are shared, not taken.
+    pub http2: Hosts,
     /// By host.
     idle: Vec<RefCell<Vec<Connection>>>,
     idle_count: Cell<usize>,
@@ -27,6 +30,7 @@ pub struct Pool {
 impl Pool {
     pub fn new(hosts: usize) -> Pool {
         Pool {
+            http2: Hosts::new(hosts),
             idle: (0..hosts).map(|_| RefCell::default()).collect(),
             idle_count: Cell::new(0),
             waiting: RefCell::default(),
@@ -58,13 +62,16 @@ impl Pool {
     }
 
     /// Closes the idle connection that was used longest ago, of any host: it gives its permit to a host that
-    /// has none.
+    /// has none. One with HTTP/2 says good-bye first: its permit comes free soon, and wakes whoever waits.
     pub fn evict_oldest(&self) -> bool {
         let oldest = |pool: &RefCell<Vec<Connection>>| pool.borrow().first().map(Connection::idle_since);
         let Some(host) = (0..self.idle.len())
             .filter(|&host| oldest(&self.idle[host]).is_some())
             .min_by_key(|&host| oldest(&self.idle[host]))
         else {
+            if let Some(idle) = self.http2.all().iter().find(|connection| connection.is_idle()) {
+                idle.evict();
+            }
             return false;
         };
         let connection = self.idle[host].borrow_mut().remove(0);
@@ -156,7 +163,7 @@ impl Pool {
 
     /// No idle connection, and nobody waits for one.
     pub fn is_unused(&self) -> bool {
-        self.idle_count() == 0 && self.waiting() == 0
+        self.idle_count() == 0 && self.waiting() == 0 && self.http2.is_empty()
     }
 
     fn wake_all(&self) {

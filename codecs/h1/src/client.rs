@@ -24,7 +24,7 @@ use crate::head::{Kind, Progress, Response, parse_response};
 use crate::limits::Limits;
 use crate::plan::{RequestKind, put_upgrade};
 use crate::recv::Recv;
-use crate::send::{BodyWriter, CHUNKED_FIELD, atomically, put_content_length, put_fields};
+use crate::send::{BodyWriter, CHUNKED_FIELD, NO_TRAILERS, atomically, put_content_length, put_fields};
 
 /// One HTTP/1 connection with a server.
 #[derive(Debug)]
@@ -144,10 +144,11 @@ impl Client {
         Ok(())
     }
 
-    /// Ends the body with `trailers`; only a chunked body can carry them, any other just ends.
+    /// Ends the body with `trailers`, where [`Limits::keep_trailers`] allows them; only a chunked body can carry them, any
+    /// other just ends.
     pub fn send_trailers(&mut self, trailers: &HeaderList, out: &mut Output) -> Result<(), EncodeError> {
         match &mut self.send {
-            Send::Body(body) => body.trailers(trailers, out)?,
+            Send::Body(body) => body.trailers(if self.limits.keep_trailers { trailers } else { &NO_TRAILERS }, out)?,
             Send::Done => return Ok(()),
             Send::Idle | Send::Tunnel => return Err(EncodeError::State),
         }

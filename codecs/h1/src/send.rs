@@ -6,6 +6,9 @@ use nuncio_http::{BodyAccountant, BodyLength, HeaderId, HeaderList, Output, may_
 
 use crate::error::EncodeError;
 
+/// In place of those that are not passed on (row S-21).
+pub(crate) static NO_TRAILERS: HeaderList = HeaderList::new();
+
 /// Room for a common head, in bytes; more is found when needed.
 const HEAD_ROOM: usize = 512;
 

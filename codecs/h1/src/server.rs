@@ -25,7 +25,7 @@ use crate::head::{Kind, Progress, parse_request};
 use crate::limits::Limits;
 use crate::plan::{Plan, RequestKind, Seen};
 use crate::recv::{Recv, Request};
-use crate::send::{BodyWriter, atomically, put_fields, put_status_line};
+use crate::send::{BodyWriter, NO_TRAILERS, atomically, put_fields, put_status_line};
 
 /// Empty lines before a request line that are skipped (RFC 9112 section 2.2). A client owes us none.
 const MAX_BLANK_LINES: u8 = 2;
@@ -249,10 +249,11 @@ impl Server {
         Ok(())
     }
 
-    /// Ends the body with `trailers`; only a chunked body can carry them, any other just ends.
+    /// Ends the body with `trailers`, where [`Limits::keep_trailers`] allows them; only a chunked body can carry them, any
+    /// other just ends.
     pub fn send_trailers(&mut self, trailers: &HeaderList, out: &mut Output) -> Result<(), EncodeError> {
         match &mut self.send {
-            Send::Body(body) => body.trailers(trailers, out)?,
+            Send::Body(body) => body.trailers(if self.limits.keep_trailers { trailers } else { &NO_TRAILERS }, out)?,
             Send::Done { .. } => return Ok(()),
             Send::Head | Send::Tunnel => return Err(EncodeError::State),
         }

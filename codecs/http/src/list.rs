@@ -38,8 +38,8 @@ pub(crate) struct Span {
 }
 
 impl HeaderList {
-    pub fn new() -> HeaderList {
-        HeaderList::default()
+    pub const fn new() -> HeaderList {
+        HeaderList { arena: Vec::new(), fields: Vec::new() }
     }
 
     /// A list with room for `bytes` of text in `fields` fields.

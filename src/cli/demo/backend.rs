@@ -93,7 +93,7 @@ async fn receive(
         let end = match server.recv(input).map_err(io::Error::other)? {
             Recv::NeedMore => {
                 input.reserve(READ);
-                if poll_fn(|cx| stream.poll_read(cx, input)).await? == 0 {
+                if poll_fn(|cx| stream.poll_read(cx, input, usize::MAX)).await? == 0 {
                     return Ok(None);
                 }
                 false

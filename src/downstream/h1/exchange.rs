@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use nuncio_h1::{Recv, Request, Server};
-use nuncio_http::{Output, ResponseHead};
+use nuncio_http::{Output, ResponseHead, Version};
 
 use super::Next;
 use crate::error::{Error, Kind, Timeout};
@@ -16,7 +16,7 @@ use crate::stats::HttpStats;
 use crate::stream::buffers::ReadBuffer;
 use crate::stream::flush::poll_flush;
 use crate::stream::info::ConnectionInfo;
-use crate::stream::{DRAIN_LIMIT, Downstream, Outcome, Stream};
+use crate::stream::{DRAIN_LIMIT, Downstream, Outcome, Stream, WATERMARK};
 
 /// How long what is left of a request body is read after its response.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,6 +31,8 @@ pub(super) struct Exchange<'a> {
     pub(super) stats: &'a HttpStats,
     /// When the first byte of the current head came.
     pub(super) head_start: Instant,
+    /// Bytes that the socket took.
+    pub(super) sent: u64,
     pub(super) closed: bool,
 }
 
@@ -51,7 +53,7 @@ impl Exchange<'_> {
                     Recv::Eof => return Poll::Ready(Ok(None)),
                     _ => {}
                 }
-                let filled = self.buffer.poll_fill(task, self.transport);
+                let filled = self.buffer.poll_fill(task, self.transport, usize::MAX);
                 match filled {
                     Poll::Ready(Ok(0)) => {
                         let clean = self.codec.recv_eof(&self.buffer.bytes).is_ok();
@@ -85,7 +87,7 @@ impl Exchange<'_> {
             return Next::Gone;
         }
         self.codec.close_after_response();
-        let mut stream = Stream::refused(view.clone(), info.clone(), error, self.head_start);
+        let mut stream = Stream::refused(view.clone(), info.clone(), Version::Http11, error, self.head_start);
         match stream.run(self, timer).await {
             Outcome::Complete => Next::Linger,
             Outcome::Abort => Next::Abort,
@@ -127,7 +129,7 @@ impl Downstream for Exchange<'_> {
             let part = self.codec.recv(&mut self.buffer.bytes);
             return Poll::Ready(Ok(
                 match part.map_err(|error| Error::bad_request(error.status(), error.detail()))? {
-                    Recv::NeedMore => match ready!(self.buffer.poll_fill(task, self.transport)) {
+                    Recv::NeedMore => match ready!(self.buffer.poll_fill(task, self.transport, usize::MAX)) {
                         Ok(0) => match self.codec.recv_eof(&self.buffer.bytes) {
                             Ok(_) => Part::Data { chunk: Chunk::default(), end: true },
                             Err(_) => return Poll::Ready(Err(Error::downstream(Kind::Closed))),
@@ -156,7 +158,7 @@ impl Downstream for Exchange<'_> {
         self.codec.send_interim(head, &mut self.output).map_err(local)
     }
 
-    fn send_head(&mut self, head: &ResponseHead) -> Result<(), Error> {
+    fn send_head(&mut self, head: &ResponseHead, _end: bool) -> Result<(), Error> {
         if self.slot.connections.is_draining() {
             self.slot.view().stats.downstream_cx_drain_close.inc();
             self.codec.close_after_response();
@@ -179,15 +181,24 @@ impl Downstream for Exchange<'_> {
         }
     }
 
-    fn pending(&self) -> usize {
-        self.output.len()
+    fn poll_room(&mut self, _task: &mut Context<'_>) -> Poll<usize> {
+        // The socket wakes whoever flushes.
+        if self.output.len() < WATERMARK { Poll::Ready(usize::MAX) } else { Poll::Pending }
+    }
+
+    fn has_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+
+    fn sent(&self) -> u64 {
+        self.sent
     }
 
     fn poll_flush(&mut self, task: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if !self.output.is_empty() {
-            let mut sent = 0;
-            let flushed = poll_flush(task, self.transport, &mut self.output, &mut sent);
-            self.stats.downstream_cx_tx_bytes_total.add(sent);
+            let before = self.sent;
+            let flushed = poll_flush(task, self.transport, &mut self.output, &mut self.sent);
+            self.stats.downstream_cx_tx_bytes_total.add(self.sent - before);
             if ready!(flushed).is_err() {
                 self.output.clear();
                 return Poll::Ready(Err(Error::downstream(Kind::Closed)));

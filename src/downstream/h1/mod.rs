@@ -13,44 +13,21 @@
 
 mod exchange;
 
-use std::rc::Rc;
 use std::task::{Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nuncio_h1::Server;
 use nuncio_http::Output;
 
+use super::connection::{Connection, Protocol};
+use super::h2;
 use crate::error::Side;
-use crate::listener::{Admission, ConnectionStats, ListenerSlot};
-use crate::runtime::{Timer, Transport};
 use crate::stream::buffers::ReadBuffer;
-use crate::stream::info::ConnectionInfo;
 use crate::stream::{Downstream, Outcome, Stream};
 use exchange::Exchange;
 
-/// How long a refused or finished client may take to read what was sent.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// Most bytes read for that, in bytes.
-const LINGER_LIMIT: usize = 1 << 20;
 /// A connection that is to end while it is idle may bring one more request for this long.
 const GRACE: Duration = Duration::from_secs(1);
-
-/// One connection with a client.
-pub struct Connection {
-    transport: Box<dyn Transport>,
-    info: Rc<ConnectionInfo>,
-    slot: Rc<ListenerSlot>,
-    timer: Timer,
-    opened: Instant,
-    requests: u32,
-    /// Who ended it, and whether a request was on its way: for the stats.
-    ended_by: Side,
-    in_request: bool,
-    /// Those of the listener as it was called when the connection came.
-    stats: Rc<ConnectionStats>,
-    /// Counts the connection in its listener, and wakes it for a drain.
-    admission: Admission,
-}
 
 /// What comes after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,39 +44,23 @@ enum Next {
 }
 
 impl Connection {
-    pub fn new(
-        transport: Box<dyn Transport>,
-        info: Rc<ConnectionInfo>,
-        slot: Rc<ListenerSlot>,
-        admission: Admission,
-    ) -> Connection {
-        let view = slot.view();
-        view.listener_stats.downstream_cx_total.inc();
-        view.listener_stats.downstream_cx_active.inc();
-        view.stats.downstream_cx_total.inc();
-        view.stats.downstream_cx_active.inc();
-        view.stats.downstream_cx_http1_total.inc();
-        view.stats.downstream_cx_http1_active.inc();
-        let rt = &slot.worker.rt;
-        Connection {
-            transport,
-            info,
-            timer: rt.timer(),
-            opened: rt.now(),
-            requests: 0,
-            ended_by: Side::Local,
-            in_request: false,
-            stats: view.connection_stats.clone(),
-            admission,
-            slot,
-        }
-    }
-
     /// Serves requests until one side has had enough.
     pub async fn serve(mut self) {
         self.ended_by = Side::Downstream;
         while self.idle().await {
-            match Box::pin(self.busy()).await {
+            let mut buffer = ReadBuffer::new(&self.slot.worker.buffers);
+            if self.is_new() {
+                match Box::pin(self.detect(&mut buffer)).await {
+                    Protocol::Http1 => self.set_protocol(Protocol::Http1),
+                    Protocol::Http2 => return Box::pin(h2::serve(self, buffer)).await,
+                    Protocol::Unknown => {
+                        self.stats.http.downstream_cx_protocol_error.inc();
+                        self.ended_by = Side::Local;
+                        return self.linger().await;
+                    }
+                }
+            }
+            match Box::pin(self.busy(buffer)).await {
                 Next::Idle => {}
                 Next::Close => return,
                 Next::Linger => {
@@ -121,7 +82,7 @@ impl Connection {
         let now = self.slot.worker.rt.now();
         // The first request is due like any head: a client that connects and says nothing is no keep-alive client.
         let limit = if self.requests == 0 { view.http.request_headers_timeout } else { view.http.idle_timeout };
-        let lifetime = view.http.max_connection_duration.map(|limit| self.opened + limit);
+        let lifetime = self.lifetime();
         self.timer.set([limit.map(|limit| now + limit), lifetime].into_iter().flatten().min());
         drop(view);
         let (mut outlived, mut ending) = (false, false);
@@ -150,16 +111,17 @@ impl Connection {
     }
 
     /// Serves requests as long as they come without a pause.
-    async fn busy(&mut self) -> Next {
+    async fn busy(&mut self, buffer: ReadBuffer) -> Next {
         let mut view = self.slot.view();
         let mut exchange = Exchange {
             slot: &self.slot,
             transport: &mut *self.transport,
             codec: Server::new(view.limits.clone()),
-            buffer: ReadBuffer::new(&self.slot.worker.buffers),
+            buffer,
             output: Output::new(),
             stats: &self.stats.http,
             head_start: self.slot.worker.rt.now(),
+            sent: 0,
             closed: false,
         };
         loop {
@@ -201,54 +163,5 @@ impl Connection {
             }
             view = self.slot.view();
         }
-    }
-
-    /// Says that nothing more comes, and reads what the client still sends, so that the kernel does not reset the
-    /// connection before the client has read our last words (RFC 9112 section 9.6).
-    async fn linger(mut self) {
-        let mut waste = ReadBuffer::new(&self.slot.worker.buffers);
-        let mut wasted = 0;
-        self.timer.set_after(CLOSE_TIMEOUT);
-        std::future::poll_fn(|task| {
-            if self.timer.poll(task).is_ready() {
-                self.slot.view().stats.downstream_cx_delayed_close_timeout.inc();
-                return Poll::Ready(());
-            }
-            if let Poll::Ready(Err(_)) = self.transport.poll_close(task) {
-                return Poll::Ready(());
-            }
-            while wasted < LINGER_LIMIT {
-                waste.bytes.clear();
-                match ready!(waste.poll_fill(task, &mut *self.transport)) {
-                    Ok(read) if read > 0 => wasted += read,
-                    _ => return Poll::Ready(()),
-                }
-            }
-            Poll::Ready(())
-        })
-        .await;
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        let lived = self.slot.worker.rt.now().saturating_duration_since(self.opened);
-        self.stats.listener.downstream_cx_active.dec();
-        self.stats.listener.downstream_cx_destroy.inc();
-        self.stats.listener.downstream_cx_length_ms.record(lived);
-        self.stats.http.downstream_cx_active.dec();
-        self.stats.http.downstream_cx_http1_active.dec();
-        let stats = &self.stats.http;
-        stats.downstream_cx_destroy.inc();
-        let (ended, in_request) = match self.ended_by {
-            Side::Downstream => (&stats.downstream_cx_destroy_remote, &stats.downstream_cx_destroy_remote_active_rq),
-            _ => (&stats.downstream_cx_destroy_local, &stats.downstream_cx_destroy_local_active_rq),
-        };
-        ended.inc();
-        if self.in_request {
-            stats.downstream_cx_destroy_active_rq.inc();
-            in_request.inc();
-        }
-        self.stats.http.downstream_cx_length_ms.record(lived);
     }
 }

@@ -77,12 +77,12 @@ enum Peeked {
 }
 
 impl Transport for ControlStream {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        if buf.spare_capacity_mut().is_empty() {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut, most: usize) -> Poll<io::Result<usize>> {
+        if buf.spare_capacity_mut().is_empty() || most == 0 {
             return Poll::Ready(Err(io::ErrorKind::InvalidInput.into()));
         }
         loop {
-            match net::recv_into(self.socket.get_ref(), buf) {
+            match net::recv_into(self.socket.get_ref(), buf, most) {
                 Ok(len) => return Poll::Ready(Ok(len)),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => ready!(self.socket.poll_readable(cx))?,
@@ -194,10 +194,10 @@ mod tests {
         assert_eq!(poll_fn(|cx| client.poll_write_vectored(cx, &bufs)).await.unwrap(), 5);
         poll_fn(|cx| server.poll_readable(cx)).await;
         let mut buf = BytesMut::with_capacity(64);
-        assert_eq!(poll_fn(|cx| server.poll_read(cx, &mut buf)).await.unwrap(), 5);
+        assert_eq!(poll_fn(|cx| server.poll_read(cx, &mut buf, usize::MAX)).await.unwrap(), 5);
         poll_fn(|cx| client.poll_close(cx)).await.unwrap();
         assert_eq!(poll_fn(|cx| server.poll_hangup(cx)).await, Hangup::HalfClosed);
-        assert_eq!(poll_fn(|cx| server.poll_read(cx, &mut buf)).await.unwrap(), 0);
+        assert_eq!(poll_fn(|cx| server.poll_read(cx, &mut buf, usize::MAX)).await.unwrap(), 0);
         assert_eq!(&buf[..], b"hello");
     }
 

@@ -61,9 +61,11 @@ impl Stream {
     }
 }
 
-/// recv(2) into the spare capacity of `buf`.
-pub(in super::super) fn recv_into(fd: impl AsFd, buf: &mut BytesMut) -> Result<usize, Errno> {
-    let ((filled, _), _) = rustix::net::recv(fd, buf.spare_capacity_mut(), RecvFlags::empty())?;
+/// recv(2) of at most `most` bytes into the spare capacity of `buf`.
+pub(in super::super) fn recv_into(fd: impl AsFd, buf: &mut BytesMut, most: usize) -> Result<usize, Errno> {
+    let room = buf.spare_capacity_mut();
+    let space = room.len().min(most);
+    let ((filled, _), _) = rustix::net::recv(fd, &mut room[..space], RecvFlags::empty())?;
     let len = filled.len();
     let total = buf.len() + len;
     // SAFETY: the kernel has written `len` bytes at the start of the spare capacity.
@@ -77,14 +79,14 @@ pub(in super::super) fn local_addr(fd: impl AsFd) -> Addr {
 }
 
 impl Transport for Stream {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        let space = buf.spare_capacity_mut().len();
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut, most: usize) -> Poll<io::Result<usize>> {
+        let space = buf.spare_capacity_mut().len().min(most);
         if space == 0 {
             return Poll::Ready(Err(io::ErrorKind::InvalidInput.into()));
         }
         loop {
             ready!(self.source.poll_readable(cx));
-            match recv_into(&self.fd, buf) {
+            match recv_into(&self.fd, buf, space) {
                 Ok(len) => {
                     self.source.read_done(len, space);
                     return Poll::Ready(Ok(len));

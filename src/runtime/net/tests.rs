@@ -32,7 +32,7 @@ async fn pair(rt: &Rt) -> (Stream, TcpStream) {
 }
 
 async fn read(stream: &mut Stream, buf: &mut BytesMut) -> io::Result<usize> {
-    poll_fn(|cx| stream.poll_read(cx, buf)).await
+    poll_fn(|cx| stream.poll_read(cx, buf, usize::MAX)).await
 }
 
 async fn write(stream: &mut Stream, bytes: &[u8]) -> io::Result<usize> {

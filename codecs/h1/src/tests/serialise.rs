@@ -6,7 +6,7 @@ use bytes::Bytes;
 use nuncio_http::{BodyLength, HeaderId, HeaderList, Method, Output, RequestHead, ResponseHead, Version};
 
 use super::harness::{edge, text};
-use crate::{Client, EncodeError, Server};
+use crate::{Client, EncodeError, Limits, Server};
 
 fn send_request(head: &RequestHead) -> Result<String, EncodeError> {
     let mut out = Output::new();
@@ -53,7 +53,7 @@ fn fields() {
 
         let mut head = ResponseHead::new(200, head.headers.clone());
         let mut out = Output::new();
-        let mut server = Server::new(Arc::new(edge()));
+        let mut server = Server::new(Arc::new(Limits { keep_trailers: true, ..edge() }));
         assert_eq!(server.send_head(&head, &mut out), Err(EncodeError::BadField));
         assert!(out.is_empty() && !server.response_started());
         head.body = BodyLength::Unknown;

@@ -1,0 +1,212 @@
+//! What the connection's task and the tasks of its streams share.
+
+use std::cell::{RefCell, RefMut};
+use std::rc::Rc;
+use std::task::{Context, Waker};
+use std::time::Instant;
+
+use nuncio_h2::{Connection, EncodeError, Reason, StreamRef};
+use nuncio_http::{RequestHead, Upgrade};
+
+use super::StreamHandle;
+use super::entry::{Entry, Lost};
+
+/// What the streams of a connection may have queued together while windows are shut, in bytes.
+pub(super) const QUEUE_LIMIT: usize = 256 * 1024;
+
+/// One connection, shared by its tasks.
+pub(crate) struct Mux {
+    core: RefCell<Core>,
+}
+
+pub(super) struct Core {
+    pub(super) codec: Connection,
+    /// By slot.
+    pub(super) entries: Vec<Entry>,
+    /// The connection's own task.
+    task: Option<Waker>,
+    /// Slots of the streams that wait for room.
+    blocked: Vec<u32>,
+    /// Streams that cannot be opened before the peer's settings are known.
+    waiting_for_settings: Vec<Waker>,
+    /// Nothing comes or goes any more.
+    pub(super) lost: Option<Lost>,
+}
+
+impl Mux {
+    pub(crate) fn new(codec: Connection) -> Rc<Mux> {
+        let core = Core {
+            codec,
+            entries: Vec::new(),
+            task: None,
+            blocked: Vec::new(),
+            waiting_for_settings: Vec::new(),
+            lost: None,
+        };
+        Rc::new(Mux { core: RefCell::new(core) })
+    }
+
+    pub(super) fn core(&self) -> RefMut<'_, Core> {
+        self.core.borrow_mut()
+    }
+
+    /// Client: opens a stream. [`EncodeError::Refused`]: not on this connection.
+    pub(crate) fn open(
+        self: &Rc<Mux>,
+        head: &RequestHead,
+        protocol: Option<Upgrade>,
+        end: bool,
+    ) -> Result<StreamHandle, EncodeError> {
+        let mut core = self.core();
+        if core.lost.is_some() {
+            return Err(EncodeError::Refused);
+        }
+        let stream = core.codec.open(head, protocol, end)?;
+        core.enter(stream);
+        core.wake_task();
+        drop(core);
+        Ok(StreamHandle::new(self.clone(), stream))
+    }
+
+    /// Client: streams that may be opened now.
+    pub(crate) fn capacity(&self) -> u32 {
+        let core = self.core();
+        if core.lost.is_some() { 0 } else { core.codec.capacity() }
+    }
+
+    /// Streams that hold a slot.
+    pub(crate) fn streams(&self) -> usize {
+        self.core().codec.streams()
+    }
+
+    pub(crate) fn is_lost(&self) -> bool {
+        self.core().lost.is_some()
+    }
+
+    /// Whether the peer takes extended CONNECT; `None`: it has not said yet.
+    pub(crate) fn peer_connect_protocol(&self) -> Option<bool> {
+        let core = self.core();
+        core.codec.settings_received().then(|| core.codec.peer_connect_protocol())
+    }
+
+    /// Wakes the task when the peer's settings have come, or the connection is lost.
+    pub(crate) fn park_for_settings(&self, task: &Context<'_>) {
+        self.core().waiting_for_settings.push(task.waker().clone());
+    }
+
+    /// No further streams; those that are open go on to their end.
+    pub(crate) fn shutdown(&self, now: Instant) {
+        let mut core = self.core();
+        core.codec.shutdown(now);
+        core.wake_task();
+    }
+
+    /// GOAWAY at once.
+    pub(crate) fn close(&self, reason: Reason) {
+        let mut core = self.core();
+        core.codec.close(reason);
+        core.wake_task();
+    }
+}
+
+impl Core {
+    /// The connection's task is to be woken from now on.
+    pub(super) fn park_task(&mut self, task: &Context<'_>) {
+        if !self.task.as_ref().is_some_and(|waker| waker.will_wake(task.waker())) {
+            self.task = Some(task.waker().clone());
+        }
+    }
+
+    /// There is something for the connection's task to do.
+    pub(super) fn wake_task(&self) {
+        if let Some(waker) = &self.task {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// A place for a new stream.
+    pub(super) fn enter(&mut self, stream: StreamRef) {
+        let slot = stream.slot as usize;
+        if self.entries.len() <= slot {
+            self.entries.resize_with(slot + 1, Entry::default);
+        }
+        self.entries[slot].clear();
+        self.entries[slot].id = stream.id;
+    }
+
+    /// The stream's place; `None`: it is gone.
+    pub(super) fn entry(&mut self, stream: StreamRef) -> Option<&mut Entry> {
+        self.entries.get_mut(stream.slot as usize).filter(|entry| entry.id == stream.id)
+    }
+
+    /// How many bytes a stream may queue now: what its windows let out at once, or its share of what may wait.
+    pub(super) fn room(&self, stream: StreamRef, most: usize) -> usize {
+        let queued = self.codec.queued(stream);
+        if queued >= most {
+            return 0;
+        }
+        // Large reads for few streams, small ones for many: all of them together pin little.
+        let share = (QUEUE_LIMIT / self.codec.streams().max(1)).max(most / 2);
+        let window = self.codec.window(stream).min(share);
+        if self.codec.queued_total() < QUEUE_LIMIT { window.max(most / 2) } else { window }
+    }
+
+    /// The stream is to be woken when there is room, or its bytes have left.
+    pub(super) fn block(&mut self, stream: StreamRef, task: &Context<'_>) {
+        let Some(entry) = self.entry(stream) else { return };
+        park(&mut entry.waker, task);
+        if !std::mem::replace(&mut entry.blocked, true) {
+            self.blocked.push(stream.slot);
+        }
+    }
+
+    /// Wakes the streams that waited for what is now there.
+    pub(super) fn wake_unblocked(&mut self, most: usize) {
+        let mut at = 0;
+        while let Some(&slot) = self.blocked.get(at) {
+            let id = self.entries[slot as usize].id;
+            let stream = StreamRef { id, slot };
+            let ready = id == 0 || self.codec.queued(stream) == 0 || self.room(stream, most) > 0;
+            if !ready && self.lost.is_none() {
+                at += 1;
+                continue;
+            }
+            self.blocked.swap_remove(at);
+            let entry = &mut self.entries[slot as usize];
+            entry.blocked = false;
+            entry.wake();
+        }
+    }
+
+    /// The peer's settings have come.
+    pub(super) fn wake_for_settings(&mut self) {
+        if self.codec.settings_received() || self.lost.is_some() {
+            self.waiting_for_settings.drain(..).for_each(Waker::wake);
+        }
+    }
+
+    /// The connection is over: every stream is told, behind what it has received.
+    pub(super) fn lose(&mut self, lost: Lost) {
+        self.lost.get_or_insert(lost);
+        self.wake_for_settings();
+        for entry in self.entries.iter_mut().filter(|entry| entry.id != 0) {
+            entry.lost.get_or_insert(lost);
+            entry.wake();
+        }
+    }
+}
+
+impl Entry {
+    pub(super) fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// Remembers the task; a waker is cloned only when it is another one.
+pub(super) fn park(place: &mut Option<Waker>, task: &Context<'_>) {
+    if !place.as_ref().is_some_and(|waker| waker.will_wake(task.waker())) {
+        *place = Some(task.waker().clone());
+    }
+}
