@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use nuncio_http::{HeaderId, HeaderList};
+use nuncio_http::{HeaderId, HeaderList, Version};
 
 use super::run::Stream;
 use crate::filter::LocalReply;
@@ -26,12 +26,13 @@ pub(super) fn convert(reply: &mut LocalReply, request: &HeaderList) {
 }
 
 impl Stream {
-    /// The deadline that the client of a gRPC request names, in place of the route's `timeout`. Where the route's
-    /// `grpc_timeout_max` is less, the upstream is told of that.
-    pub(super) fn start_grpc_timeout(&mut self, most: Option<Duration>) {
+    /// The limits of time of a gRPC request. The deadline that its client names stands in place of the route's `timeout`;
+    /// where the route's `grpc_timeout_max` is less, the upstream is told of that.
+    pub(super) fn start_grpc_timeouts(&mut self, most: Option<Duration>) {
         let Some(head) = &mut self.info.request else { return };
-        if Kind::of(&head.headers).is_none() {
-            return;
+        let Some(kind) = Kind::of(&head.headers) else { return };
+        if kind == Kind::Grpc && head.version >= Version::Http2 {
+            self.timeouts.on_grpc_stream();
         }
         // A value that is none is left for the upstream to judge; so are two.
         let Some(asked) = head.headers.joined(&HeaderId::GrpcTimeout).and_then(|value| parse_timeout(&value)) else {

@@ -56,7 +56,7 @@ impl Stream {
             }
         }
         let most = self.route.and_then(|route| self.listener.route(route).grpc_timeout_max);
-        self.start_grpc_timeout(most);
+        self.start_grpc_timeouts(most);
     }
 
     /// The route's rewrite and edits, once, before the first attempt.

@@ -193,7 +193,11 @@ impl Stream {
         self.finish_response_head();
         let Some(head) = &self.info.response else { return Err(Error::local(Kind::Local("no_response"))) };
         self.info.status = head.status;
-        let bodyless = self.response.received && self.response.is_from_upstream();
+        let bodyless = match self.response.is_from_upstream() {
+            true => self.response.received,
+            // A gRPC client takes trailers in the head for such only if nothing follows it.
+            false => head.body.is_empty(),
+        };
         // A part that a filter holds behind the head says the end itself.
         let end = bodyless && !self.chain.is_waiting(Dir::Response);
         down.send_head(head, end)?;

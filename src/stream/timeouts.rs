@@ -69,6 +69,13 @@ impl Timeouts {
         self.grpc = Some(now + timeout);
     }
 
+    /// The request is a stream of messages that come when there is something to say: neither their rate nor a rest
+    /// between two tells of a slow client. It holds no connection, and `stream_idle_timeout` holds.
+    pub(super) fn on_grpc_stream(&mut self) {
+        self.min_rate = 0;
+        self.body_idle = None;
+    }
+
     /// Bytes moved, either way.
     pub(super) fn on_progress(&mut self, now: Instant) {
         self.idle_at = self.idle.map(|limit| now + limit);
@@ -236,6 +243,16 @@ mod tests {
         assert_eq!(timeouts.expired(0, at(start, 30)), Some(Expired::Timeout(Timeout::Grpc)));
         timeouts.on_response_end();
         assert_eq!(timeouts.expired(0, at(start, 30)), None);
+    }
+
+    #[test]
+    fn a_grpc_stream_may_rest_until_it_is_idle() {
+        let (mut timeouts, start) = timeouts();
+        timeouts.on_grpc_stream();
+        timeouts.on_progress(start);
+        timeouts.on_body_wanted(start);
+        assert_eq!(timeouts.expired(0, at(start, 299)), None);
+        assert_eq!(timeouts.expired(0, at(start, 300)), Some(Expired::Timeout(Timeout::StreamIdle)));
     }
 
     #[test]

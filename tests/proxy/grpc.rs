@@ -87,6 +87,52 @@ fn local_errors_are_grpc_statuses() {
     assert_eq!(proxy.get("/not/Allowed").status(), 403, "only gRPC is answered so");
 }
 
+/// A frame of HTTP/2 (RFC 9113 section 4.1).
+fn h2_frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    [&[0, 0, payload.len() as u8, kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+const HEADERS: u8 = 1;
+
+/// A call on stream 1 of a new connection, without its body.
+fn h2_call(proxy: &Proxy) -> Wire {
+    let mut client = proxy.client();
+    client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    client.send(h2_frame(4, 0, 0, b""));
+    // POST, http, and literals for :authority, :path and content-type (RFC 7541 section 6).
+    let fields = [&b"\x83\x86\x41\x01a\x44\x06/a.B/C"[..], b"\x5f\x10application/grpc"].concat();
+    client.send(h2_frame(HEADERS, 0x4, 1, &fields));
+    client
+}
+
+#[test]
+fn over_http_2_a_stream_may_rest() {
+    let upstream = Upstream::start();
+    let http = json!({ "request_body_idle_timeout": "100ms" });
+    let proxy = Proxy::between(&upstream, json!({ "http": http }), json!({}));
+    let mut client = h2_call(&proxy);
+    let mut server = upstream.accept();
+    server.head();
+    server.expect_silence(Duration::from_millis(500));
+    client.send(h2_frame(0, 0, 1, b"\0\0\0\0\0"));
+    server.expect("5\r\n\0\0\0\0\0\r\n");
+}
+
+#[test]
+fn over_http_2_an_answer_of_the_proxy_is_one_head() {
+    let respond = json!([{ "respond": { "status": 404, "body": "no such method\n" } }]);
+    let proxy = Proxy::start(json!({ "listeners": [{ "routes": respond }] }));
+    let mut client = h2_call(&proxy);
+    let flags = loop {
+        let head = client.take(9);
+        client.take(usize::from(head[1]) << 8 | usize::from(head[2]));
+        if head[3] == HEADERS {
+            break head[4];
+        }
+    };
+    assert_eq!(flags & 0x5, 0x5, "END_STREAM and END_HEADERS: trailers-only");
+}
+
 #[test]
 fn a_clients_deadline_holds_in_place_of_the_routes_timeout() {
     let upstream = Upstream::start();
