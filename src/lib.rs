@@ -11,8 +11,8 @@ pub mod route;
 pub mod filter;
 pub mod cluster;
 pub mod upstream;
-pub mod grpc;
 mod h2;
+pub mod grpc;
 
 pub mod access_log;
 pub mod admin;

@@ -7,10 +7,9 @@ import subprocess
 import sys
 from contextlib import ExitStack
 
-from . import configs, tools
-from .load import http_requests
-from .processes import Server, StartError, free_port
-from .rounds import start_upstream
+from . import configs, load, tools
+from .processes import Server, StartError
+from .rounds import proxy_setup, start_upstream
 
 # Two runs that differ only in the number of requests: the difference is free of start-up and shut-down.
 FEW, MANY = 500, 2500
@@ -19,7 +18,8 @@ FEW, MANY = 500, 2500
 def run(case, options):
     """Prints the instructions of one request of nuncio (or of another single-process proxy, if only that is chosen)."""
     name = "nuncio" if "nuncio" in options.proxies else options.proxies[0]
-    tools.require(["valgrind", "nginx"])
+    tools.require(["valgrind"])
+    tools.prepare_load([case])
     if name == "nuncio" and not options.binary:
         # The release build with its symbols, kept apart so that the measured binary is never this one.
         keep = {"CARGO_PROFILE_RELEASE_STRIP": "none", "CARGO_PROFILE_RELEASE_DEBUG": "line-tables-only"}
@@ -44,14 +44,14 @@ def run(case, options):
 def count(name, binary, case, requests, output):
     """All instructions of one process that serves so many requests."""
     with ExitStack() as stack:
-        upstream_port = start_upstream(stack)
-        setup = configs.Setup(tools.RUN_DIR, free_port(), upstream_port, case.workers, case.routes, 1024)
+        upstream_port = start_upstream(stack, case)
+        setup = proxy_setup(case, upstream_port, 1024)
         valgrind = [tools.find("valgrind"), "--tool=callgrind", f"--callgrind-out-file={output}"]
         command = valgrind + configs.COMMANDS[name](setup, binary)
         server = Server(name, command, setup.port, tools.RUN_DIR)
         stack.callback(server.stop)
         server.wait_ready(120)
-        http_requests(case, server.port, requests)
+        load.requests(case, server.port, requests)
         # A proxy may drain first; valgrind writes its profile when the program has ended.
         server.stop(patience=60)
         found = re.search(r"Collected : (\d+)", server.log.read_text(errors="replace"))

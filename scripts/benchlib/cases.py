@@ -23,17 +23,27 @@ class Case:
 
     name: str
     title: str
-    kind: str = "load"  # load: wrk; idle: held connections; size: nothing runs
+    kind: str = "load"  # load: requests by the driver; idle: held connections; size: nothing runs
+    driver: str = "wrk"  # wrk: HTTP/1; h2load: HTTP/2 with prior knowledge; ghz: gRPC
+    upstream: str = "h1"  # h1 and h2: nginx; grpc: the gRPC project's interop server
+    without: tuple = ()  # proxies that cannot do this
     metrics: tuple = ("cpu_us_per_request",)
     method: str = "GET"
     path: str = "/"
     request_bytes: int = 0
     response_bytes: int = 3
     connections: int = 32
+    streams: int = 1  # requests at a time on each connection
+    window_bits: tuple = ()  # the HTTP/2 client's windows are 2^n - 1: of a stream, of a connection; empty: the driver's
     close: bool = False  # a new connection for each request
     routes: int = 0  # 0: one route for everything
     workers: int = 1
     goals: tuple = ()
+
+    @property
+    def client(self):
+        """What the load speaks to the proxies."""
+        return "h1" if self.driver == "wrk" else "h2"
 
 
 CASES = {
@@ -79,11 +89,83 @@ CASES = {
         ),
         Case("two_workers", "GET of 3 bytes, keep-alive, 32 connections, two workers", workers=2),
         Case(
+            "h2_tiny_16x10",
+            "HTTP/2 in, HTTP/1 out: GET of 3 bytes, 16 connections of 10 streams",
+            driver="h2load",
+            connections=16,
+            streams=10,
+            goals=(
+                Goal("cpu_us_per_request", 1.0, ("haproxy",)),
+                Goal("cpu_us_per_request", 0.6, ("nginx",)),
+                Goal("cpu_us_per_request", 0.25, ("envoy",)),
+            ),
+        ),
+        Case(
+            "h2_tiny_1x100",
+            "HTTP/2 in, HTTP/1 out: GET of 3 bytes, 1 connection of 100 streams",
+            driver="h2load",
+            connections=1,
+            streams=100,
+        ),
+        Case(
+            "h2_to_h2",
+            "HTTP/2 in, HTTP/2 out: GET of 3 bytes, 16 connections of 10 streams",
+            driver="h2load",
+            upstream="h2",
+            without=("nginx",),
+            connections=16,
+            streams=10,
+            goals=(
+                Goal("cpu_us_per_request", 1.0, ("haproxy",)),
+                Goal("cpu_us_per_request", 0.6, ("envoy",)),
+            ),
+        ),
+        Case(
+            "h2_get_1m",
+            "HTTP/2 in, HTTP/1 out: GET of 1 MiB, 4 connections of 4 streams, windows of 1 MiB and 16 MiB",
+            driver="h2load",
+            metrics=("cpu_us_per_mib", "cpu_us_per_request"),
+            path="/1m",
+            response_bytes=MIB,
+            connections=4,
+            streams=4,
+            window_bits=(20, 24),
+            goals=(Goal("cpu_us_per_mib", 1.0, ("haproxy", "nginx", "envoy")),),
+        ),
+        Case(
+            "h2_get_1m_small_windows",
+            "HTTP/2 in, HTTP/1 out: GET of 1 MiB, 4 connections of 4 streams, the protocol's windows of 64 KiB",
+            driver="h2load",
+            metrics=("cpu_us_per_mib", "cpu_us_per_request"),
+            path="/1m",
+            response_bytes=MIB,
+            connections=4,
+            streams=4,
+            window_bits=(16, 16),
+        ),
+        Case(
+            "grpc_unary",
+            "gRPC: unary calls of 100 bytes each way, 4 connections of 16 calls",
+            driver="ghz",
+            upstream="grpc",
+            request_bytes=100,
+            response_bytes=100,
+            connections=4,
+            streams=16,
+        ),
+        Case(
             "idle",
             "memory of one worker at rest, and of each of 7,000 idle keep-alive connections",
             kind="idle",
             metrics=("bytes_per_idle_connection", "rss_idle_mib"),
             goals=(Goal("rss_idle_mib", 6.0), Goal("bytes_per_idle_connection", KIB)),
+        ),
+        Case(
+            "h2_idle",
+            "memory of one worker at rest, and of each of 7,000 idle HTTP/2 connections",
+            kind="idle",
+            driver="h2load",
+            metrics=("bytes_per_idle_connection", "rss_idle_mib"),
         ),
         Case(
             "size",

@@ -13,6 +13,8 @@ from pathlib import Path
 from .cases import MIB, KIB
 
 PROXIES = ("nuncio", "haproxy", "nginx", "envoy")
+# h2load counts what was under way on a connection that the proxy ended as failed: so over HTTP/2 none may end one.
+ENDLESS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Setup:
     workers: int
     routes: int
     max_connections: int
+    client: str = "h1"  # or h2: plain text, with prior knowledge
+    upstream: str = "h1"  # or h2, or grpc
 
 
 def route_prefixes(setup):
@@ -38,13 +42,13 @@ def write(path, text):
 
 def nuncio(setup, binary):
     routes = [{"match": {"path": {"prefix": prefix}}, "cluster": "app"} for prefix in route_prefixes(setup)]
-    config = {
-        "workers": setup.workers,
-        "listeners": [
-            {"address": f"127.0.0.1:{setup.port}", "routes": routes if setup.routes else [{"cluster": "app"}]}
-        ],
-        "clusters": {"app": {"endpoints": [f"127.0.0.1:{setup.upstream_port}"]}},
-    }
+    listener = {"address": f"127.0.0.1:{setup.port}", "routes": routes if setup.routes else [{"cluster": "app"}]}
+    cluster = {"endpoints": [f"127.0.0.1:{setup.upstream_port}"]}
+    if setup.client == "h2":
+        listener["http"] = {"max_requests_per_connection": "off"}
+    if setup.upstream != "h1":
+        cluster["protocol"] = "h2"
+    config = {"workers": setup.workers, "listeners": [listener], "clusters": {"app": cluster}}
     return [binary, "run", write(setup.directory / "nuncio.json", json.dumps(config))]
 
 
@@ -53,6 +57,7 @@ def haproxy(setup, binary):
     if setup.routes:
         lines = "".join(f"{prefix} app\n" for prefix in route_prefixes(setup))
         choose = f"use_backend %[path,map_beg({write(setup.directory / 'haproxy.map', lines)})]"
+    client, upstream = (" proto h2" if protocol != "h1" else "" for protocol in (setup.client, setup.upstream))
     config = f"""
 global
     nbthread {setup.workers}
@@ -64,27 +69,29 @@ defaults
     timeout server 300s
     timeout http-keep-alive 300s
 frontend bench
-    bind 127.0.0.1:{setup.port}
+    bind 127.0.0.1:{setup.port}{client}
     {choose}
 backend app
     http-reuse always
-    server app 127.0.0.1:{setup.upstream_port}
+    server app 127.0.0.1:{setup.upstream_port}{upstream}
 """
     return [binary, "-db", "-f", write(setup.directory / "haproxy.cfg", config)]
 
 
 def nginx(setup, binary):
-    locations = "\n".join(f"location {prefix} {{ proxy_pass http://app; }}" for prefix in route_prefixes(setup))
+    go = "grpc_pass grpc://app" if setup.upstream == "grpc" else "proxy_pass http://app"
+    locations = "\n".join(f"location {prefix} {{ {go}; }}" for prefix in route_prefixes(setup))
+    h2 = setup.client == "h2"
+    # 1000 is the default, which is also nuncio's
     body = f"""
-    # the default, which is also nuncio's
-    keepalive_requests 1000;
+    keepalive_requests {ENDLESS if h2 else 1000};
     proxy_http_version 1.1;
     proxy_set_header Connection "";
     proxy_request_buffering off;
     proxy_max_temp_file_size 0;
-    upstream app {{ server 127.0.0.1:{setup.upstream_port}; keepalive 64; }}
+    upstream app {{ server 127.0.0.1:{setup.upstream_port}; keepalive {256 if h2 else 64}; }}
     server {{
-        listen 127.0.0.1:{setup.port} reuseport;
+        listen 127.0.0.1:{setup.port}{" http2" * h2} reuseport;
         {locations}
     }}"""
     return nginx_command(setup, binary, "nginx", body)
@@ -113,6 +120,12 @@ def envoy(setup, binary):
         "type": "STATIC",
         "load_assignment": {"cluster_name": "app", "endpoints": [{"lb_endpoints": [endpoint]}]},
     }
+    if setup.upstream != "h1":
+        options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+        explicit = {"http2_protocol_options": {}}
+        protocol = {"@type": f"type.googleapis.com/{options}", "explicit_http_config": explicit}
+        cluster["typed_extension_protocol_options"] = {options: protocol}
+    # Its codec_type is AUTO: HTTP/2 by its preface, as with nuncio.
     listener = {"address": socket_address(setup.port), "filter_chains": [{"filters": filters}]}
     config = {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
     path = write(setup.directory / "envoy.json", json.dumps(config))
@@ -131,12 +144,13 @@ def upstream(setup, binary):
     (root / "post").write_bytes(b"")
     body = f"""
     # the upstream never ends a connection: that would be noise in the proxies' figures
-    keepalive_requests 1000000000;
+    keepalive_requests {ENDLESS};
+    http2_max_concurrent_streams 1000;
     open_file_cache max=16;
     sendfile on;
     client_body_buffer_size 128k;
     server {{
-        listen 127.0.0.1:{setup.port};
+        listen 127.0.0.1:{setup.port}{" http2" * (setup.upstream == "h2")};
         default_type text/plain;
         location / {{ return 200 "ok\\n"; }}
         location = /64k {{ root {root}; }}
@@ -146,6 +160,10 @@ def upstream(setup, binary):
         location @done {{ return 200 "ok\\n"; }}
     }}"""
     return nginx_command(setup, binary, "upstream", body)
+
+
+def grpc_upstream(setup, binary):
+    return [binary, f"--port={setup.port}", "--use_tls=false"]
 
 
 def nginx_command(setup, binary, name, body):

@@ -33,7 +33,7 @@ COLUMNS = {
 }
 
 
-def describe_run(binaries, options):
+def describe_run(programs, options):
     """Where and how it was measured."""
     model = "unknown"
     with open("/proc/cpuinfo") as lines:
@@ -50,7 +50,7 @@ def describe_run(binaries, options):
         "cpu": model,
         "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release(),
-        "versions": {name: tools.version(name, path) for name, path in (binaries | {"wrk": tools.find("wrk")}).items()},
+        "versions": {name: tools.version(name, path) for name, path in programs.items()},
         "rounds": options.rounds,
         "seconds": options.seconds,
     }
@@ -145,7 +145,8 @@ def case_table(case, result):
 
 
 def goal_text(goal):
-    against = " x the best of " + ", ".join(NAMES[peer] for peer in goal.peers) if goal.peers else ""
+    names = [NAMES[peer] for peer in goal.peers]
+    against = " x " + "the best of " * (len(names) > 1) + ", ".join(names) if names else ""
     return f"{COLUMNS[goal.metric][0]} at most {goal.limit:g}{against}"
 
 
@@ -172,24 +173,24 @@ def summary_table(results):
 
 def write_table():
     """From every case's last result, each with its date: a run of one case renews one section."""
-    results, sections, about = [], [], {}
+    results, sections, about, versions = [], [], {}, {}
     for case in CASES.values():
         path = OUTPUT / f"{case.name}.json"
         if path.exists():
             result = json.loads(path.read_text())
             about = max(about, result["about"], key=lambda one: one.get("date", ""))
+            versions |= result["about"]["versions"]
             results.append((case, result))
             heading = f"## {case.name}: {case.title}\n\n{how(result['about'], result)}"
             sections.append(f"{heading}\n\n{case_table(case, result)}\n")
-    versions = ", ".join(about["versions"].values())
     text = f"""# nuncio beside its peers
 
-{about["cpu"]}, {about["cores"]} cores, Linux {about["kernel"]}. {versions}.
+{about["cpu"]}, {about["cores"]} cores, Linux {about["kernel"]}. {", ".join(versions.values())}.
 
 Medians over the rounds; in brackets the median over the rounds of the ratio nuncio/peer within one round: below 1,
-nuncio needs less. CPU time is user and system of all processes of the proxy. No access log, one upstream (nginx),
-upstream keep-alive, no body on disk; wrk with one thread. RSS is summed over the processes, PSS counts a shared page
-once.
+nuncio needs less. CPU time is user and system of all processes of the proxy. No access log, one upstream (nginx; for
+gRPC the gRPC project's interop server), upstream keep-alive, no body on disk; a load driver with one thread. RSS is
+summed over the processes, PSS counts a shared page once.
 
 {summary_table(results)}
 

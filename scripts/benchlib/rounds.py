@@ -8,9 +8,9 @@ import time
 from contextlib import ExitStack
 from statistics import median
 
-from . import configs, tools
+from . import configs, load, tools
 from .cases import IDLE_CONNECTIONS, MIB
-from .load import IdleConnections, http_requests, run_wrk
+from .idle import IdleConnections, IdleH2Connections
 from .processes import Server, StartError, file_limit, free_port, machine_cpu_seconds, own_cpu_seconds
 
 TURN_SECONDS = 1
@@ -20,6 +20,7 @@ WARM_UP_REQUESTS = 500
 
 def run(case, binaries, options):
     """{"rounds": [{proxy: figures}], "failures": [text]}. A proxy that fails is left out of the later rounds."""
+    binaries = {name: path for name, path in binaries.items() if name not in case.without}
     measure = {"load": measure_load, "idle": measure_idle, "size": measure_size}[case.kind]
     return measure(case, binaries, options)
 
@@ -33,22 +34,32 @@ def start(name, case, binaries, upstream_port):
     """Starts a proxy and makes sure that it answers this case; also its memory before the first request."""
     # Connections are memory in nginx and HAProxy: as many as the case needs, and some.
     limit = idle_connections() + 200 if case.kind == "idle" else 1024
-    setup = configs.Setup(tools.RUN_DIR, free_port(), upstream_port, case.workers, case.routes, limit)
+    setup = proxy_setup(case, upstream_port, limit)
     server = Server(name, configs.COMMANDS[name](setup, binaries[name]), setup.port, tools.RUN_DIR)
     server.wait_ready()
     time.sleep(SETTLE_SECONDS)
     rss, pss = server.memory_mib()
     try:
-        http_requests(case, server.port, 3)
-    except OSError as error:
+        load.requests(case, server.port, 3)
+    except (OSError, subprocess.TimeoutExpired) as error:
         server.stop()
         raise StartError(f"{name}: {error}; {server.log_tail()}") from error
     return server, {"rss_idle_mib": rss, "pss_idle_mib": pss}
 
 
-def start_upstream(stack):
-    setup = configs.Setup(tools.RUN_DIR, free_port(), 0, 1, 0, 4096)
-    server = Server("upstream", configs.upstream(setup, tools.find("nginx")), setup.port, tools.RUN_DIR)
+def proxy_setup(case, upstream_port, limit):
+    return configs.Setup(
+        tools.RUN_DIR, free_port(), upstream_port, case.workers, case.routes, limit, case.client, case.upstream
+    )
+
+
+def start_upstream(stack, case):
+    setup = configs.Setup(tools.RUN_DIR, free_port(), 0, 1, 0, 4096, upstream=case.upstream)
+    if case.upstream == "grpc":
+        command = configs.grpc_upstream(setup, tools.grpc_server())
+    else:
+        command = configs.upstream(setup, tools.find("nginx"))
+    server = Server("upstream", command, setup.port, tools.RUN_DIR)
     stack.callback(server.stop)
     server.wait_ready()
     return setup.port
@@ -57,12 +68,12 @@ def start_upstream(stack):
 def measure_load(case, binaries, options):
     rounds, failures, servers, idle = [], [], {}, {}
     with ExitStack() as stack:
-        upstream_port = start_upstream(stack)
+        upstream_port = start_upstream(stack, case)
         for name in binaries:
             try:
                 servers[name], idle[name] = start(name, case, binaries, upstream_port)
                 stack.callback(servers[name].stop)
-                run_wrk(case, servers[name].port, TURN_SECONDS)
+                load.run(case, servers[name].port, TURN_SECONDS)
             except (OSError, subprocess.TimeoutExpired, StartError) as error:
                 failures.append(f"{case.name}: {error}")
                 servers.pop(name, None)
@@ -82,9 +93,9 @@ def measure_load(case, binaries, options):
 
 
 def one_turn(server, case):
-    """One second of load: wrk's counts, the CPU time of the proxy, and how much of the machine others used."""
+    """One second of load: the driver's counts, the CPU time of the proxy, and how much of the machine others used."""
     before = server.cpu_seconds(), machine_cpu_seconds(), own_cpu_seconds()
-    counted = run_wrk(case, server.port, TURN_SECONDS)
+    counted = load.run(case, server.port, TURN_SECONDS)
     after = server.cpu_seconds(), machine_cpu_seconds(), own_cpu_seconds()
     cpu, machine, own = (then - now for now, then in zip(before, after))
     if not server.alive():
@@ -141,7 +152,7 @@ def measure_idle(case, binaries, options):
     """A fresh process each time: memory that was once taken is seldom given back."""
     rounds, failures, left = [], [], list(binaries)
     with ExitStack() as stack:
-        upstream_port = start_upstream(stack)
+        upstream_port = start_upstream(stack, case)
         for number in range(options.rounds):
             figures = {}
             for name in list(left):
@@ -159,7 +170,7 @@ def measure_idle(case, binaries, options):
 def idle_round(name, case, binaries, upstream_port):
     count = idle_connections()
     server, idle = start(name, case, binaries, upstream_port)
-    held = IdleConnections(server.port)
+    held = (IdleH2Connections if case.client == "h2" else IdleConnections)(server.port)
     try:
         # Code is paged in by the first requests; that is not the price of a connection.
         if held.open(1):

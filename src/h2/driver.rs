@@ -222,7 +222,11 @@ impl Driver {
                 core.wake_for_settings();
                 return Some(Event::Changed);
             }
-            Recv::Goaway { .. } => return Some(Event::Changed),
+            Recv::Goaway { .. } => {
+                // Nothing new comes of this connection: it ends with its last stream.
+                core.codec.shutdown(self.rt.now());
+                return Some(Event::Changed);
+            }
         }
         None
     }
@@ -261,7 +265,12 @@ impl Driver {
                 core.codec.on_flushed();
                 break false;
             }
-            match poll_flush(task, transport, core.codec.output(), &mut self.sent) {
+            let (opened, already) = (core.opened, self.sent);
+            let flushed = poll_flush(task, transport, core.codec.output(), &mut self.sent);
+            if self.sent > already {
+                core.left = opened;
+            }
+            match flushed {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Some(self.end.unwrap_or(End::Closed)),
                 Poll::Pending => break true,

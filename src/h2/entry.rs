@@ -35,6 +35,8 @@ pub(crate) enum Lost {
     Reset(Reset),
     /// The connection was closed or broke.
     Closed,
+    /// The same, before anything of this stream had left: the peer knows nothing of it.
+    Unsent,
     /// The peer broke the protocol, and so the connection.
     Protocol(&'static str),
 }

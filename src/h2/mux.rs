@@ -29,6 +29,9 @@ pub(super) struct Core {
     blocked: Vec<u32>,
     /// Streams that cannot be opened before the peer's settings are known.
     waiting_for_settings: Vec<Waker>,
+    /// Client: the last stream that was opened, and the last one of which something has left.
+    pub(super) opened: u32,
+    pub(super) left: u32,
     /// Nothing comes or goes any more.
     pub(super) lost: Option<Lost>,
 }
@@ -41,6 +44,8 @@ impl Mux {
             task: None,
             blocked: Vec::new(),
             waiting_for_settings: Vec::new(),
+            opened: 0,
+            left: 0,
             lost: None,
         };
         Rc::new(Mux { core: RefCell::new(core) })
@@ -62,6 +67,7 @@ impl Mux {
             return Err(EncodeError::Refused);
         }
         let stream = core.codec.open(head, protocol, end)?;
+        core.opened = stream.id;
         core.enter(stream);
         core.wake_task();
         drop(core);
@@ -189,8 +195,10 @@ impl Core {
     pub(super) fn lose(&mut self, lost: Lost) {
         self.lost.get_or_insert(lost);
         self.wake_for_settings();
+        let (opened, left) = (self.opened, self.left);
         for entry in self.entries.iter_mut().filter(|entry| entry.id != 0) {
-            entry.lost.get_or_insert(lost);
+            let unsent = lost == Lost::Closed && entry.id > left && entry.id <= opened;
+            entry.lost.get_or_insert(if unsent { Lost::Unsent } else { lost });
             entry.wake();
         }
     }

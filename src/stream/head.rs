@@ -39,7 +39,7 @@ impl Stream {
         self.info.client = forwarded.client;
         route::apply_request_id(head, forwarded.trusted, http);
         if let Some(via) = &http.via {
-            push_via(&mut head.headers, via);
+            push_via(&mut head.headers, head.version, via);
         }
         Ok(())
     }
@@ -101,6 +101,7 @@ impl Stream {
             _ => None,
         };
         let Some(head) = &mut self.info.response else { return };
+        let version = head.version;
         let headers = &mut head.headers;
         match http.server_header {
             ServerHeader::Overwrite => headers.set(HeaderId::Server, http.server_name.as_bytes()),
@@ -114,7 +115,7 @@ impl Stream {
             headers.push(HeaderId::Date, &self.rt.http_date());
         }
         if let Some(via) = &http.via {
-            push_via(headers, via);
+            push_via(headers, version, via);
         }
         if let Some(id) = id {
             headers.set(HeaderId::XRequestId, &id);
@@ -122,9 +123,10 @@ impl Stream {
     }
 }
 
-/// RFC 9110 section 7.6.3.
-fn push_via(headers: &mut HeaderList, name: &str) {
-    headers.push(HeaderId::Via, format!("1.1 {name}").as_bytes());
+/// RFC 9110 section 7.6.3: the version is that in which the message came.
+fn push_via(headers: &mut HeaderList, version: Version, name: &str) {
+    let received = version.as_str().trim_start_matches("HTTP/");
+    headers.push(HeaderId::Via, format!("{received} {name}").as_bytes());
 }
 
 fn redirect_to_canonical(location: &[u8]) -> Box<LocalReply> {

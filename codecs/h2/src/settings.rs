@@ -7,9 +7,11 @@ use crate::frame::settings::Entries;
 use crate::frame::{DEFAULT_MAX_FRAME_SIZE, LARGEST_MAX_FRAME_SIZE};
 use crate::limits::Limits;
 
+pub(crate) use id::HEADER_TABLE_SIZE;
+
 /// Identifiers.
 mod id {
-    pub(super) const HEADER_TABLE_SIZE: u16 = 0x1;
+    pub(crate) const HEADER_TABLE_SIZE: u16 = 0x1;
     pub(super) const ENABLE_PUSH: u16 = 0x2;
     pub(super) const MAX_CONCURRENT_STREAMS: u16 = 0x3;
     pub(super) const INITIAL_WINDOW_SIZE: u16 = 0x4;

@@ -76,7 +76,7 @@ fn guide(started: &Started<'_>) -> String {
         "\
 nuncio demo: {url} (admin {admin}), Ctrl-C ends it. Try:
 
-  curl {url}/hello                         answered by nuncio itself
+  curl {url}/hello                         answered by nuncio itself; with --http2-prior-knowledge over HTTP/2
   curl {url}/echo?x=1 -d 'some body'       a backend shows the request as it arrives there
   curl -i {url}/slow                       takes 2 s, and the route allows 1 s: 504
   curl -i {url}/patient                    the same backend on a route that waits

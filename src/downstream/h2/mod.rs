@@ -19,7 +19,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use nuncio_h2::{Reason, Request, Side as Role};
-use nuncio_http::{Method, Upgrade, Version};
+use nuncio_http::{BodyLength, Method, Upgrade, Version};
 
 use super::connection::{Connection, Protocol};
 use crate::error::{Error, Side};
@@ -153,6 +153,10 @@ impl Task {
         if protocol == Some(Upgrade::Websocket) {
             // As Envoy: inside the proxy it is what it is in HTTP/1, a GET with an upgrade (RFC 8441 section 5).
             head.method = Method::Get;
+        }
+        if connect || protocol.is_some() {
+            // What follows is the tunnel.
+            head.body = BodyLength::Empty;
         }
         let start = view.worker.rt.now();
         let stream = Stream::new(view.clone(), self.connection.info.clone(), head, protocol, start);

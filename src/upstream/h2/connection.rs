@@ -66,7 +66,9 @@ impl Connection {
 
     /// Another stream may be opened.
     pub fn has_room(&self) -> bool {
-        self.most.is_none_or(|most| self.requests.get() < most) && self.mux.capacity() > 0
+        let may = self.most.is_none_or(|most| self.requests.get() < most) && self.mux.capacity() > 0;
+        // Until the host has said how many it takes, one is enough to ask of it.
+        may && (self.mux.peer_connect_protocol().is_some() || self.mux.streams() == 0)
     }
 
     /// A request is sent; says how many there were before.
@@ -110,6 +112,7 @@ impl Task {
     async fn run(mut self) {
         let stats: Handle<Http2Stats> = self.view.http2_stats.clone();
         let mut idle_since = None;
+        let mut settled = false;
         let end = loop {
             let event = std::future::poll_fn(|task| {
                 loop {
@@ -134,7 +137,13 @@ impl Task {
             match event {
                 Event::End(end) => break end,
                 // Who waits for a connection may have a place on this one.
-                Event::Changed => self.view.pool.wake_next(),
+                Event::Changed => {
+                    if !settled && self.mux.peer_connect_protocol().is_some() {
+                        settled = true;
+                        self.view.pool.http2.settled(self.connection.host);
+                    }
+                    self.view.pool.wake_next();
+                }
                 // A client's codec yields no requests.
                 Event::Request { .. } | Event::Refused { .. } => {}
             }
@@ -146,6 +155,9 @@ impl Task {
         }
         self.socket.in_request = !self.connection.is_idle();
         self.view.pool.http2.remove(&self.connection);
+        if !settled {
+            self.view.pool.http2.settled(self.connection.host);
+        }
     }
 
     /// When to look again: the codec's own limits, or the end of an idle time that begins now.

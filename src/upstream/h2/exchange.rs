@@ -185,6 +185,7 @@ impl Exchange {
             Lost::Reset(reset) if reset.by_peer => Kind::Reset,
             Lost::Reset(reset) => Kind::Protocol(reset.detail),
             Lost::Protocol(detail) => Kind::Protocol(detail),
+            Lost::Unsent => Kind::Unprocessed,
             Lost::Closed => Kind::Closed,
         };
         Error::upstream(kind, phase)

@@ -55,10 +55,13 @@ impl Hosts {
         self.hosts[host].borrow_mut().connecting = true;
     }
 
-    /// It is open: all who waited look again.
+    /// It is open. Those who wait do so until the host has said how many streams it takes.
     pub fn opened(&self, connection: Rc<Connection>) {
-        let host = connection.host();
-        self.hosts[host].borrow_mut().connections.push(connection);
+        self.hosts[connection.host()].borrow_mut().connections.push(connection);
+    }
+
+    /// The host's settings have come, or will not: all who waited look again.
+    pub(super) fn settled(&self, host: usize) {
         self.done(host, None);
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  first request: Acquire connects, the others wait in `Hosts`
-//!    | connected
+//!    | connected, and the host's SETTINGS are here: until then the first request alone is on it
 //!    v
 //!  Open: in `Hosts`, found by every request of this worker; its own task (`connection`) moves the bytes
 //!    | GOAWAY, `max_requests_per_connection`, the cluster is gone: takes no further streams

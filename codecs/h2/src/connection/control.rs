@@ -11,6 +11,7 @@ use crate::frame::settings::{Entries, Settings};
 use crate::frame::{Header, priority, window_update};
 use crate::ledger::Counts;
 use crate::schedule::Priority;
+use crate::settings::HEADER_TABLE_SIZE;
 use crate::stream::SendPhase;
 use crate::stream::state::Cause;
 use crate::streams::Gone;
@@ -40,8 +41,9 @@ impl Connection {
 
     fn apply_settings(&mut self, entries: Entries<'_>) -> Result<(), Error> {
         let peer = self.peer.changed(entries, self.side)?;
-        if peer.header_table_size != self.peer.header_table_size {
-            self.encoder.set_peer_table_size(peer.header_table_size);
+        // One by one: the smallest on the way must be said as well (RFC 7541 section 4.2).
+        for (_, size) in entries.iter().filter(|(setting, _)| *setting == HEADER_TABLE_SIZE) {
+            self.encoder.set_peer_table_size(size);
         }
         let delta = i64::from(peer.initial_window) - i64::from(self.peer.initial_window);
         self.peer = peer;

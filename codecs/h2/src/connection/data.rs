@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::Connection;
 use super::recv::Step;
 use crate::error::{Error, Fault, Reason, StreamFault};
-use crate::event::{Recv, StreamRef};
+use crate::event::{Recv, Side, StreamRef};
 use crate::frame::Header;
 use crate::frame::data::{self, Front};
 use crate::ledger::Counts;
@@ -155,6 +155,9 @@ impl Connection {
             // The whole frame was found to fit before.
             let _ = entry.recv.body.on_data(len);
         }
+        if self.side == Side::Client {
+            self.credit(len);
+        }
         if frame.left == 0 && frame.end_stream {
             return self.end_of_data(stream, chunk);
         }
@@ -165,6 +168,14 @@ impl Connection {
     fn end_of_data(&mut self, stream: StreamRef, chunk: Bytes) -> Step {
         self.streams.set_state(stream, State::after_recv_end);
         Step::Event(Recv::Data { stream, chunk, end: true })
+    }
+
+    /// The connection's window opens for what the caller has taken on. A client's has opened before: the streams of one
+    /// connection belong to many, and one who does not read must not stop the others; its own window holds it.
+    pub(super) fn credit_taken(&mut self, bytes: usize) {
+        if self.side == Side::Server {
+            self.credit(bytes);
+        }
     }
 
     /// The caller has taken `bytes` body bytes of this stream on: opens the windows again. Harmless for a stream that is gone.
@@ -181,6 +192,6 @@ impl Connection {
         {
             self.outbound.put_window_update(stream.id, increment);
         }
-        self.credit(bytes);
+        self.credit_taken(bytes);
     }
 }

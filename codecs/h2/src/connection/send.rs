@@ -146,7 +146,7 @@ impl Connection {
         let answered = self.side == Side::Server && entry.state == State::HalfClosedLocal;
         self.reset(stream, if answered { Reason::NO_ERROR } else { Reason::CANCEL });
         if let Some(removed) = self.streams.remove(stream) {
-            self.credit(removed.held);
+            self.credit_taken(removed.held);
         }
     }
 

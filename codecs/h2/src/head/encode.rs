@@ -9,6 +9,9 @@ use super::is_field_name;
 use crate::error::EncodeError;
 use crate::stream::RequestKind;
 
+/// A cookie of more pairs than this is one field.
+const MOST_CRUMBS: usize = 32;
+
 /// Where a block is encoded.
 pub(crate) struct Encoding<'e> {
     pub(crate) encoder: &'e mut Encoder,
@@ -30,10 +33,26 @@ impl Encoding<'_> {
         self.pseudo(b":status", &[digit(status / 100), digit(status / 10), digit(status)]);
     }
 
-    fn fields(&mut self, fields: &HeaderList) {
+    /// End-to-end fields. `crumbs`: of a request, whose cookies are taken apart.
+    fn fields(&mut self, fields: &HeaderList, crumbs: bool) {
         for field in fields.iter().filter(|field| !is_ours(field.id)) {
-            self.encoder.encode(field.id, field.name, field.value, self.block);
+            match field.id {
+                HeaderId::Cookie if crumbs => self.cookie(field.name, field.value),
+                _ => self.encoder.encode(field.id, field.name, field.value, self.block),
+            }
         }
+    }
+
+    /// One field for each pair (RFC 9113 section 8.2.3). Many stay together: there are peers that count them as fields.
+    fn cookie(&mut self, name: &[u8], value: &[u8]) {
+        let ends = |value: &[u8]| value.windows(2).position(|two| two == b"; ");
+        let many = value.windows(2).filter(|two| *two == b"; ").count() >= MOST_CRUMBS;
+        let mut rest = value;
+        while let Some(end) = ends(rest).filter(|_| !many) {
+            self.encoder.encode(HeaderId::Cookie, name, &rest[..end], self.block);
+            rest = &rest[end + 2..];
+        }
+        self.encoder.encode(HeaderId::Cookie, name, rest, self.block);
     }
 
     fn content_length(&mut self, length: u64) {
@@ -92,7 +111,7 @@ pub(crate) fn response(
     check_fields(&head.headers)?;
     to.begin();
     to.status(head.status);
-    to.fields(&head.headers);
+    to.fields(&head.headers, false);
     if let Some(length) = plan.declared {
         to.content_length(length);
     }
@@ -107,7 +126,7 @@ pub(crate) fn interim(mut to: Encoding<'_>, head: &ResponseHead) -> Result<(), E
     check_fields(&head.headers)?;
     to.begin();
     to.status(head.status);
-    to.fields(&head.headers);
+    to.fields(&head.headers, false);
     Ok(())
 }
 
@@ -144,7 +163,7 @@ pub(crate) fn request(
     if let Some(protocol) = protocol {
         to.pseudo(b":protocol", protocol.as_bytes());
     }
-    to.fields(&head.headers);
+    to.fields(&head.headers, true);
     if head.headers.contains(HeaderId::Te) {
         to.encoder.encode(HeaderId::Te, b"te", b"trailers", to.block);
     }
