@@ -17,7 +17,7 @@
 //!
 //! **Back-pressure.** Towards us: a part that its stream does not take keeps its window closed. From us:
 //! [`StreamHandle::poll_room`] says how much a stream may queue. A stream that could send at once may always queue; what
-//! waits for a window shares [`QUEUE_LIMIT`] with the other streams of the connection, so that a peer that opens no windows
+//! waits for a window shares [`mux::QUEUE_LIMIT`] with the other streams of the connection, so that a peer that opens no windows
 //! pins little (row H2-10).
 //!
 //! **Cancel.** Dropping a [`StreamHandle`] resets the stream if it is still open and gives its slot back: not before its task,

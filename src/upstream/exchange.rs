@@ -34,6 +34,7 @@ pub enum FromUpstream {
 }
 
 /// One request and its response.
+#[allow(clippy::large_enum_variant, reason = "it is on the heap, with its attempt")]
 pub enum Exchange {
     Http1(h1::Exchange),
     Http2(h2::Exchange),
