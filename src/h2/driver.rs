@@ -189,9 +189,7 @@ impl Driver {
                     }
                 }
                 Err(error) => {
-                    core.lose(Lost::Protocol(error.kind.detail()));
-                    self.end = Some(End::Error(error.kind));
-                    self.flush_at = Some(self.rt.now() + LAST_WORDS);
+                    self.fail(error.kind, &mut core);
                     return Poll::Pending;
                 }
             }
@@ -244,10 +242,19 @@ impl Driver {
             && core.codec.deadline().is_some_and(|at| at <= now)
             && let Err(error) = core.codec.handle_timeout(now)
         {
-            core.lose(Lost::Protocol(error.kind.detail()));
-            self.end = Some(End::Error(error.kind));
-            self.flush_at = Some(now + LAST_WORDS);
+            self.fail(error.kind, &mut core);
         }
+    }
+
+    /// The codec has said its last words, because of the peer or because we wanted it so.
+    fn fail(&mut self, kind: ErrorKind, core: &mut Core) {
+        let (lost, end) = match kind {
+            ErrorKind::Closed => (Lost::Closed, End::Local),
+            kind => (Lost::Protocol(kind.detail()), End::Error(kind)),
+        };
+        core.lose(lost);
+        self.end = Some(end);
+        self.flush_at = Some(self.rt.now() + LAST_WORDS);
     }
 
     /// Writes what there is. Says how the connection ended when it has.
