@@ -100,7 +100,7 @@ def until(condition, seconds=10, every=0.02):
 
 def need(tool):
     """The path of a program. There is no skipping: without it the script fails."""
-    path = shutil.which(tool) or shutil.which(tool, path="/usr/sbin:/sbin:/usr/local/sbin:/usr/local/go/bin")
+    path = shutil.which(tool) or shutil.which(tool, path=f"/usr/sbin:/sbin:/usr/local/sbin:/usr/local/go/bin:{VENV}/bin")
     if path is None:
         raise RuntimeError(f"{tool} is missing: scripts/test says how to install it")
     return path

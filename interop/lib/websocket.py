@@ -10,7 +10,7 @@ harness.python_packages()
 from h2.settings import SettingCodes
 from wsproto import WSConnection
 from wsproto.connection import Connection, ConnectionType
-from wsproto.events import (AcceptConnection, BytesMessage, CloseConnection, Message, Ping, Pong, RejectConnection, Request, TextMessage)
+from wsproto.events import (AcceptConnection, CloseConnection, Message, Ping, Pong, RejectConnection, Request, TextMessage)
 from wsproto.utilities import RemoteProtocolError
 
 FIELDS = [("sec-websocket-version", "13"), ("sec-websocket-protocol", "chat, superchat"), ("origin", "http://page.example")]
