@@ -16,13 +16,15 @@
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
-use nuncio_http::{BodyLength, HeaderList, LengthError, Method, Output, RequestHead, ResponseHead, Upgrade, validate};
+use nuncio_http::{
+    BodyLength, HeaderList, LengthError, Method, Output, RequestHead, RequestKind, ResponseHead, Upgrade, validate,
+};
 
 use crate::body::{Body, ends_message};
 use crate::error::{EncodeError, Error};
 use crate::head::{Kind, Progress, Response, parse_response};
 use crate::limits::Limits;
-use crate::plan::{RequestKind, put_upgrade};
+use crate::plan::put_upgrade;
 use crate::recv::Recv;
 use crate::send::{BodyWriter, CHUNKED_FIELD, NO_TRAILERS, atomically, put_content_length, put_fields};
 

@@ -1,28 +1,10 @@
 //! What a response depends on in its request, and how it goes out (RFC 9112 section 6.3, RFC 9110 section 6.4.1).
 
-use nuncio_http::{BodyLength, Method, Output, ResponseHead, Upgrade, Version};
+use nuncio_http::{BodyLength, Output, RequestKind, ResponseHead, Upgrade, Version};
 
 use crate::error::EncodeError;
 use crate::recv::Request;
 use crate::send::{CHUNKED_FIELD, put_content_length};
-
-/// Methods that change the framing of their response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RequestKind {
-    Head,
-    Connect,
-    Other,
-}
-
-impl RequestKind {
-    pub(crate) fn new(method: Method) -> RequestKind {
-        match method {
-            Method::Head => RequestKind::Head,
-            Method::Connect => RequestKind::Connect,
-            _ => RequestKind::Other,
-        }
-    }
-}
 
 /// What a server keeps of a request.
 #[derive(Debug, Clone, Copy)]

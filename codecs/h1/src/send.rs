@@ -2,7 +2,9 @@
 //! head may still hold and writes its own. What it writes it has checked, whoever made it (row S-19).
 
 use bytes::Bytes;
-use nuncio_http::{BodyAccountant, BodyLength, HeaderId, HeaderList, Output, may_be_trailer, reason_phrase, validate};
+use nuncio_http::{
+    BodyAccountant, BodyLength, HeaderId, HeaderList, Output, decimal, may_be_trailer, reason_phrase, validate,
+};
 
 use crate::error::EncodeError;
 
@@ -77,19 +79,8 @@ pub(crate) fn put_field(out: &mut Output, name: &[u8], value: &[u8]) -> Result<(
 }
 
 pub(crate) fn put_content_length(out: &mut Output, length: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    let mut rest = length;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
     out.put_slice(b"content-length: ");
-    out.put_slice(&digits[at..]);
+    out.put_slice(decimal(length, &mut [0; 20]));
     out.put_slice(b"\r\n");
 }
 

@@ -17,13 +17,13 @@
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
-use nuncio_http::{BodyLength, HeaderList, LengthError, Output, ResponseHead, validate};
+use nuncio_http::{BodyLength, HeaderList, LengthError, Output, RequestKind, ResponseHead, validate};
 
 use crate::body::{Body, ends_message};
 use crate::error::{EncodeError, Error};
 use crate::head::{Kind, Progress, parse_request};
 use crate::limits::Limits;
-use crate::plan::{Plan, RequestKind, Seen};
+use crate::plan::{Plan, Seen};
 use crate::recv::{Recv, Request};
 use crate::send::{BodyWriter, NO_TRAILERS, atomically, put_fields, put_status_line};
 

@@ -4,11 +4,13 @@
 
 use std::collections::VecDeque;
 
+use nuncio_http::RequestKind;
+
 use crate::event::StreamRef;
 use crate::flow::{RecvWindow, SendWindow};
 use crate::limits::RECENT_STREAMS;
+use crate::stream::Stream;
 use crate::stream::state::{Cause, State};
-use crate::stream::{RequestKind, Stream};
 
 /// Free slots above this number go when the last stream does.
 const KEPT_SLOTS: usize = 4;

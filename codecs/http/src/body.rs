@@ -84,9 +84,30 @@ impl BodyAccountant {
     }
 }
 
+/// A length as `content-length` says it, at the end of `digits`.
+pub fn decimal(length: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let mut at = digits.len();
+    let mut rest = length;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            return &digits[at..];
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lengths_in_decimal() {
+        for length in [0, 7, 10, 1234, u64::MAX] {
+            assert_eq!(decimal(length, &mut [0; 20]), length.to_string().as_bytes());
+        }
+    }
 
     #[test]
     fn exact_length_is_exact() {

@@ -12,10 +12,10 @@ mod trailers;
 mod upgrade;
 pub mod validate;
 
-pub use body::{BodyAccountant, BodyLength, LengthError};
+pub use body::{BodyAccountant, BodyLength, LengthError, decimal};
 pub use head::{RequestHead, ResponseHead, Scheme, Version, reason_phrase};
 pub use list::{Field, HeaderList};
-pub use method::Method;
+pub use method::{Method, RequestKind};
 pub use name::{HeaderId, HeaderName, InvalidName, Name, Underscores};
 pub use output::{Mark, Output};
 pub use trailers::may_be_trailer;

@@ -83,6 +83,26 @@ impl Method {
     }
 }
 
+/// Methods that change what their response means (RFC 9110 sections 9.3.2 and 9.3.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestKind {
+    /// The response has no body.
+    Head,
+    /// A response of success opens a tunnel.
+    Connect,
+    Other,
+}
+
+impl RequestKind {
+    pub fn new(method: Method) -> RequestKind {
+        match method {
+            Method::Head => RequestKind::Head,
+            Method::Connect => RequestKind::Connect,
+            _ => RequestKind::Other,
+        }
+    }
+}
+
 impl fmt::Debug for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

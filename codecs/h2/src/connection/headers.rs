@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use nuncio_http::BodyAccountant;
+use nuncio_http::{BodyAccountant, RequestKind};
 
 use super::Connection;
 use crate::error::{Error, ErrorKind, Fault, Reason, StreamFault};
@@ -15,7 +15,6 @@ use crate::frame::{Header, flag};
 use crate::head::{RequestBuilder, RequestOutcome, ResponseBuilder, Room, TrailersBuilder, UNDERSCORE, Verdict};
 use crate::ledger::Counts;
 use crate::limits::{HEAD_FLOOD_FACTOR, KEPT_SCRATCH};
-use crate::stream::RequestKind;
 use crate::stream::state::{Cause, State};
 use crate::streams::Gone;
 

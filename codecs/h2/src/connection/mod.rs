@@ -249,7 +249,7 @@ impl Connection {
     }
 
     /// A new stream's entry in the table.
-    fn insert(&mut self, id: u32, kind: crate::stream::RequestKind, head_cost: usize) -> (StreamRef, &mut Stream) {
+    fn insert(&mut self, id: u32, kind: nuncio_http::RequestKind, head_cost: usize) -> (StreamRef, &mut Stream) {
         let ours = self.limits.initial_stream_window.min(MAX_WINDOW);
         // Until it has read our settings the peer goes by the default.
         let known = if self.settings_acked { ours } else { ours.max(INITIAL_WINDOW) };

@@ -1,7 +1,7 @@
 //! Commands: heads go into the output at once, body bytes and trailers wait in their stream's queue for `fill`.
 
 use bytes::Bytes;
-use nuncio_http::{BodyAccountant, HeaderList, RequestHead, ResponseHead, Upgrade};
+use nuncio_http::{BodyAccountant, HeaderList, RequestHead, RequestKind, ResponseHead, Upgrade};
 
 use super::Connection;
 use crate::error::{EncodeError, Reason};
@@ -10,7 +10,7 @@ use crate::head::{self, Encoding};
 use crate::limits::KEPT_SCRATCH;
 use crate::schedule::Priority;
 use crate::stream::state::{Cause, State};
-use crate::stream::{RequestKind, SendPhase, Stream};
+use crate::stream::{SendPhase, Stream};
 
 impl Connection {
     /// Server: an interim response other than 101.

@@ -3,11 +3,12 @@
 
 use nuncio_hpack::Encoder;
 use nuncio_http::validate::{self, parse_authority};
-use nuncio_http::{BodyLength, HeaderId, HeaderList, Method, RequestHead, ResponseHead, Upgrade, may_be_trailer};
+use nuncio_http::{
+    BodyLength, HeaderId, HeaderList, Method, RequestHead, RequestKind, ResponseHead, Upgrade, decimal, may_be_trailer,
+};
 
 use super::is_field_name;
 use crate::error::EncodeError;
-use crate::stream::RequestKind;
 
 /// A cookie of more pairs than this is one field.
 const MOST_CRUMBS: usize = 32;
@@ -57,17 +58,8 @@ impl Encoding<'_> {
 
     fn content_length(&mut self, length: u64) {
         let mut digits = [0; 20];
-        let mut at = digits.len();
-        let mut rest = length;
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.encoder.encode(HeaderId::ContentLength, b"content-length", &digits[at..], self.block);
+        let digits = decimal(length, &mut digits);
+        self.encoder.encode(HeaderId::ContentLength, b"content-length", digits, self.block);
     }
 }
 

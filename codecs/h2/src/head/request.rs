@@ -2,13 +2,12 @@
 
 use nuncio_hpack::Field;
 use nuncio_http::validate::{self, Authority, parse_authority, parse_content_length, same_host};
-use nuncio_http::{BodyLength, HeaderId, Method, RequestHead, Scheme, Underscores, Upgrade, Version};
+use nuncio_http::{BodyLength, HeaderId, Method, RequestHead, RequestKind, Scheme, Underscores, Upgrade, Version};
 
 use super::{Room, Size, Verdict, check_field, is_connection_specific};
 use crate::event::Request;
 use crate::limits::{HEAD_FLOOD_FACTOR, Limits};
 use crate::schedule::Priority;
-use crate::stream::RequestKind;
 
 /// Takes the fields of a request one by one.
 pub(crate) struct RequestBuilder<'l> {

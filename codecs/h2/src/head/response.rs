@@ -2,11 +2,10 @@
 
 use nuncio_hpack::Field;
 use nuncio_http::validate::parse_content_length;
-use nuncio_http::{BodyLength, HeaderId, ResponseHead, Version};
+use nuncio_http::{BodyLength, HeaderId, RequestKind, ResponseHead, Version};
 
 use super::{Room, Size, Verdict, check_field, is_connection_specific};
 use crate::limits::{HEAD_FLOOD_FACTOR, Limits};
-use crate::stream::RequestKind;
 
 /// Takes the fields of a response one by one.
 pub(crate) struct ResponseBuilder<'l> {

@@ -19,7 +19,7 @@
 pub(crate) mod queue;
 pub(crate) mod state;
 
-use nuncio_http::{BodyAccountant, BodyLength, Method};
+use nuncio_http::{BodyAccountant, BodyLength, RequestKind};
 
 use crate::flow::{RecvWindow, SendWindow};
 use crate::schedule::Priority;
@@ -38,24 +38,6 @@ pub(crate) struct Stream {
     pub(crate) send: Sending,
     /// Decoded head, in bytes as `Limits::header_memory` counts them.
     pub(crate) head_cost: usize,
-}
-
-/// Methods that change what their response means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RequestKind {
-    Head,
-    Connect,
-    Other,
-}
-
-impl RequestKind {
-    pub(crate) fn new(method: Method) -> RequestKind {
-        match method {
-            Method::Head => RequestKind::Head,
-            Method::Connect => RequestKind::Connect,
-            _ => RequestKind::Other,
-        }
-    }
 }
 
 /// The message that comes.
