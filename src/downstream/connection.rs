@@ -84,29 +84,31 @@ impl Connection {
         }
     }
 
-    /// Reads until it is known what the client speaks. What stops before that is HTTP/1's to answer.
-    pub(super) async fn detect(&mut self, buffer: &mut ReadBuffer) -> Protocol {
+    /// Reads until it is known what the client speaks. What stops before that is HTTP/1's to answer. `None`: nothing has come
+    /// yet, and a client that is silent holds no buffer.
+    pub(super) async fn detect(&mut self, buffer: &mut ReadBuffer) -> Option<Protocol> {
         let view = self.slot.view();
         match (view.http.versions.h1, view.http.versions.h2) {
-            (true, false) => return Protocol::Http1,
-            (false, true) => return Protocol::Http2,
+            (true, false) => return Some(Protocol::Http1),
+            (false, true) => return Some(Protocol::Http2),
             _ => {}
         }
         self.timer.set(view.http.request_headers_timeout.map(|limit| view.worker.rt.now() + limit));
         std::future::poll_fn(|task| {
             loop {
                 match detect::http(&buffer.bytes) {
-                    Detected::Http1 => return Poll::Ready(Protocol::Http1),
-                    Detected::Http2 => return Poll::Ready(Protocol::Http2),
-                    Detected::Unknown => return Poll::Ready(Protocol::Unknown),
+                    Detected::Http1 => return Poll::Ready(Some(Protocol::Http1)),
+                    Detected::Http2 => return Poll::Ready(Some(Protocol::Http2)),
+                    Detected::Unknown => return Poll::Ready(Some(Protocol::Unknown)),
                     Detected::NeedMore => {}
                 }
                 match buffer.poll_fill(task, &mut *self.transport, usize::MAX) {
                     Poll::Ready(Ok(read)) if read > 0 => {
                         self.stats.http.downstream_cx_rx_bytes_total.add(read as u64);
                     }
-                    Poll::Ready(_) => return Poll::Ready(Protocol::Http1),
-                    Poll::Pending => return self.timer.poll(task).map(|()| Protocol::Http1),
+                    Poll::Ready(_) => return Poll::Ready(Some(Protocol::Http1)),
+                    Poll::Pending if buffer.bytes.is_empty() => return Poll::Ready(None),
+                    Poll::Pending => return self.timer.poll(task).map(|()| Some(Protocol::Http1)),
                 }
             }
         })

@@ -51,9 +51,10 @@ impl Connection {
             let mut buffer = ReadBuffer::new(&self.slot.worker.buffers);
             if self.is_new() {
                 match Box::pin(self.detect(&mut buffer)).await {
-                    Protocol::Http1 => self.set_protocol(Protocol::Http1),
-                    Protocol::Http2 => return Box::pin(h2::serve(self, buffer)).await,
-                    Protocol::Unknown => {
+                    None => continue,
+                    Some(Protocol::Http1) => self.set_protocol(Protocol::Http1),
+                    Some(Protocol::Http2) => return Box::pin(h2::serve(self, buffer)).await,
+                    Some(Protocol::Unknown) => {
                         self.stats.http.downstream_cx_protocol_error.inc();
                         self.ended_by = Side::Local;
                         return self.linger().await;

@@ -3,17 +3,17 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use nuncio_h2::{Reason, Side};
 
 use super::super::connection::Connection as Socket;
 use crate::cluster::ClusterView;
+use crate::error::Kind;
 use crate::h2::{Driver, End, Event, Limits, Mux};
 use crate::runtime::net::Addr;
 use crate::runtime::{Rt, Timer};
-use crate::stats::{Handle, Http2Stats};
 use crate::stream::buffers::Buffers;
 
 pub struct Connection {
@@ -51,6 +51,9 @@ impl Connection {
             view: view.clone(),
             timer: rt.timer(),
             rt: rt.clone(),
+            settle_by: Some(rt.now() + view.shared.config.connect_timeout),
+            idle_since: None,
+            streams: 0,
         };
         rt.spawn(task.run());
         connection
@@ -106,44 +109,20 @@ struct Task {
     view: Rc<ClusterView>,
     timer: Timer,
     rt: Rt,
+    /// The host's SETTINGS have to be here by then: a connection is not open before (`connect_timeout`). `None`: they are.
+    settle_by: Option<Instant>,
+    /// Since when no stream is on it.
+    idle_since: Option<Instant>,
+    /// Streams when it was last looked at.
+    streams: usize,
 }
 
 impl Task {
     async fn run(mut self) {
-        let stats: Handle<Http2Stats> = self.view.http2_stats.clone();
-        let mut idle_since = None;
-        let mut settled = false;
         let end = loop {
-            let event = std::future::poll_fn(|task| {
-                loop {
-                    let event = self.driver.poll(task, &mut *self.socket.transport);
-                    let (received, sent, counts) = self.driver.take_traffic();
-                    self.view.stats.upstream_cx_rx_bytes_total.add(received);
-                    self.view.stats.upstream_cx_tx_bytes_total.add(sent);
-                    stats.count(&counts);
-                    if event.is_ready() {
-                        return event;
-                    }
-                    if self.timer.is_set() && self.timer.has_fired() {
-                        self.check_idle(&mut idle_since);
-                    }
-                    self.timer.set(self.deadline(&mut idle_since));
-                    if self.timer.poll(task).is_pending() {
-                        return Poll::Pending;
-                    }
-                }
-            })
-            .await;
-            match event {
+            match std::future::poll_fn(|task| self.poll(task)).await {
                 Event::End(end) => break end,
-                // Who waits for a connection may have a place on this one.
-                Event::Changed => {
-                    if !settled && self.mux.peer_connect_protocol().is_some() {
-                        settled = true;
-                        self.view.pool.http2.settled(self.connection.host);
-                    }
-                    self.view.pool.wake_next();
-                }
+                Event::Changed => self.on_changed(),
                 // A client's codec yields no requests.
                 Event::Request { .. } | Event::Refused { .. } => {}
             }
@@ -151,38 +130,81 @@ impl Task {
         self.socket.closed_by_host = end == End::Closed;
         if let End::Error(kind) = end {
             self.view.stats.upstream_cx_protocol_error.inc();
-            stats.error(kind);
+            self.view.http2_stats.error(kind);
         }
         self.socket.in_request = !self.connection.is_idle();
         self.view.pool.http2.remove(&self.connection);
-        if !settled {
+        if self.settle_by.is_some() {
             self.view.pool.http2.settled(self.connection.host);
         }
     }
 
-    /// When to look again: the codec's own limits, or the end of an idle time that begins now.
-    fn deadline(&self, idle_since: &mut Option<Instant>) -> Option<Instant> {
-        if !self.connection.is_idle() {
-            *idle_since = None;
-            return self.driver.deadline();
+    fn poll(&mut self, task: &mut Context<'_>) -> Poll<Event> {
+        loop {
+            let event = self.driver.poll(task, &mut *self.socket.transport);
+            let (received, sent, counts) = self.driver.take_traffic();
+            self.view.stats.upstream_cx_rx_bytes_total.add(received);
+            self.view.stats.upstream_cx_tx_bytes_total.add(sent);
+            self.view.http2_stats.count(&counts);
+            if event.is_ready() {
+                return event;
+            }
+            self.note_streams();
+            if self.timer.is_set() && self.timer.has_fired() {
+                self.check_time();
+            }
+            self.timer.set(self.deadline());
+            if self.timer.poll(task).is_pending() {
+                return Poll::Pending;
+            }
         }
-        if idle_since.is_none() {
-            // A place came free, and maybe the last one.
-            self.view.pool.wake_next();
-        }
-        let since = *idle_since.get_or_insert(self.rt.now());
-        let idle = self.view.shared.config.idle_timeout.map(|limit| since + limit);
-        [self.driver.deadline(), idle].into_iter().flatten().min()
     }
 
-    fn check_idle(&self, idle_since: &mut Option<Instant>) {
-        let limit = self.view.shared.config.idle_timeout;
-        if let (Some(since), Some(limit)) = (*idle_since, limit)
-            && self.connection.is_idle()
-            && since + limit <= self.rt.now()
-        {
+    /// Who waits for a connection may have a place on this one now.
+    fn on_changed(&mut self) {
+        if self.mux.peer_connect_protocol().is_some() && self.settle_by.take().is_some() {
+            self.view.pool.http2.settled(self.connection.host);
+        }
+        self.view.pool.wake_next();
+    }
+
+    /// Each stream that is gone leaves a place for one that waits.
+    fn note_streams(&mut self) {
+        let streams = self.mux.streams();
+        for _ in streams..self.streams {
+            self.view.pool.wake_next();
+        }
+        self.streams = streams;
+        if streams > 0 {
+            self.idle_since = None;
+        } else if self.settle_by.is_none() && self.mux.capacity() == 0 && !self.mux.is_lost() {
+            // It takes no streams and has none: others are opened in its place, so it must not stay.
+            self.mux.close(Reason::NO_ERROR);
+        } else {
+            self.idle_since.get_or_insert(self.rt.now());
+        }
+    }
+
+    /// When to look again, whatever happens.
+    fn deadline(&self) -> Option<Instant> {
+        [self.driver.deadline(), self.settle_by, self.idle_until()].into_iter().flatten().min()
+    }
+
+    fn idle_until(&self) -> Option<Instant> {
+        Some(self.idle_since? + self.view.shared.config.idle_timeout?)
+    }
+
+    fn check_time(&mut self) {
+        let passed = |at: Option<Instant>| at.is_some_and(|at| at <= self.rt.now());
+        if passed(self.settle_by) {
+            self.settle_by = None;
+            self.view.stats.upstream_cx_connect_timeout.inc();
+            self.view.stats.upstream_cx_connect_fail.inc();
+            self.view.pool.http2.failed(self.connection.host, Kind::ConnectTimeout);
+            self.mux.close(Reason::SETTINGS_TIMEOUT);
+        } else if passed(self.idle_until()) {
             self.view.stats.upstream_cx_idle_timeout.inc();
-            *idle_since = None;
+            self.idle_since = None;
             self.mux.close(Reason::NO_ERROR);
         }
     }
