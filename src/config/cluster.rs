@@ -70,12 +70,17 @@ impl Default for ClusterHttp {
     }
 }
 
+/// What a host may send ahead on a stream before anybody has taken a byte of it, in bytes.
+const FIRST_WINDOW: u32 = 8 << 10;
+
 impl ClusterHttp {
     /// As the codec takes them.
     pub fn limits(&self) -> nuncio_h2::Limits {
         self.http2.apply(nuncio_h2::Limits {
             max_concurrent_streams: self.max_concurrent_streams,
-            initial_stream_window: self.initial_stream_window,
+            // What a client does not take is held for it here: the first window is small, and grows for who reads.
+            initial_stream_window: self.initial_stream_window.min(FIRST_WINDOW),
+            widest_stream_window: self.initial_stream_window,
             initial_connection_window: self.initial_connection_window,
             ..nuncio_h2::Limits::default()
         })

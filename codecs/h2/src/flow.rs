@@ -50,13 +50,20 @@ pub(crate) struct RecvWindow {
     unannounced: u32,
     /// Half of the whole window: updates are sent in such steps.
     step: u32,
+    /// Bytes by which the window may still widen beyond its first size, as what comes is taken on.
+    growth: u32,
 }
 
 impl RecvWindow {
     /// A window of `size` bytes, of which the peer knows `known`.
     pub(crate) fn new(size: u32, known: u32) -> RecvWindow {
         let known = i32::try_from(known).unwrap_or(i32::MAX);
-        RecvWindow { available: known, unannounced: 0, step: (size / 2).max(1) }
+        RecvWindow { available: known, unannounced: 0, step: (size / 2).max(1), growth: 0 }
+    }
+
+    /// The same, widening up to `widest` bytes for a reader that takes what comes.
+    pub(crate) fn widening(self, size: u32, widest: u32) -> RecvWindow {
+        RecvWindow { growth: widest.saturating_sub(size), ..self }
     }
 
     /// A frame of `bytes` came.
@@ -77,7 +84,10 @@ impl RecvWindow {
         if self.unannounced < self.step {
             return None;
         }
-        let increment = std::mem::take(&mut self.unannounced);
+        let extra = self.growth.min(self.unannounced);
+        self.growth -= extra;
+        self.step = self.step.saturating_add(extra / 2);
+        let increment = std::mem::take(&mut self.unannounced).saturating_add(extra).min(MAX_WINDOW);
         self.available = self.available.saturating_add(i32::try_from(increment).unwrap_or(i32::MAX));
         Some(increment)
     }
@@ -106,6 +116,19 @@ mod tests {
         assert_eq!(window.widen(MAX_WINDOW), Err(Overflow));
         assert_eq!(window.widen(MAX_WINDOW - 1), Ok(()));
         assert_eq!(window.widen(1), Err(Overflow));
+    }
+
+    #[test]
+    fn a_receive_window_widens_for_who_reads() {
+        let mut window = RecvWindow::new(100, 100).widening(100, 400);
+        let mut ahead = 100;
+        for _ in 0..20 {
+            assert_eq!(window.take(ahead), Ok(()));
+            ahead = window.give(ahead).unwrap() as usize;
+        }
+        assert_eq!(ahead, 400, "and no further");
+        let mut idle = RecvWindow::new(100, 100).widening(100, 400);
+        assert_eq!(idle.take(101), Err(Overflow), "not before");
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub struct Limits {
     pub max_concurrent_streams: u32,
     /// SETTINGS_INITIAL_WINDOW_SIZE we announce, in bytes.
     pub initial_stream_window: u32,
+    /// A stream's window widens up to this, in bytes, while what comes is taken on as fast as it comes; what is not taken holds the first
+    /// window only. Below `initial_stream_window`: it does not widen.
+    pub widest_stream_window: u32,
     /// The connection's receive window, in bytes.
     pub initial_connection_window: u32,
     /// SETTINGS_MAX_FRAME_SIZE we announce.
@@ -86,6 +89,7 @@ impl Default for Limits {
             scheme: None,
             max_concurrent_streams: 100,
             initial_stream_window: 64 * 1024,
+            widest_stream_window: 0,
             initial_connection_window: 1024 * 1024,
             max_frame_size: 16 * 1024,
             header_table_size: 4096,

@@ -255,7 +255,8 @@ impl Connection {
         let known = if self.settings_acked { ours } else { ours.max(INITIAL_WINDOW) };
         let send_window = SendWindow::new(self.peer.initial_window);
         self.ledger.streams = self.ledger.streams.saturating_add(1);
-        self.streams.insert(id, kind, head_cost, RecvWindow::new(ours, known), send_window)
+        let recv_window = RecvWindow::new(ours, known).widening(ours, self.limits.widest_stream_window.min(MAX_WINDOW));
+        self.streams.insert(id, kind, head_cost, recv_window, send_window)
     }
 
     /// Something odd came (row H2-17).
