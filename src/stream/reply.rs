@@ -49,7 +49,7 @@ impl Stream {
         self.drop_attempt();
         self.request.ignore();
         self.chain.abandon();
-        self.timeouts.on_response_end();
+        self.timeouts.on_local_reply(self.rt.now());
         self.info.detail = reply.detail;
         // 408: what did not come in time is not waited for again (RFC 9110 section 15.5.9).
         if !self.request.is_received() && (reply.status == 408 || !down.can_drain(DRAIN_LIMIT)) {

@@ -107,6 +107,14 @@ impl Timeouts {
         self.grpc = None;
     }
 
+    /// The proxy answers itself: the request is waited for no longer, and a limit that has passed has had its effect.
+    pub(super) fn on_local_reply(&mut self, now: Instant) {
+        self.on_response_end();
+        self.on_body_paused(now);
+        self.max_duration = self.max_duration.filter(|at| *at > now);
+        self.idle_at = self.idle.map(|limit| now + limit);
+    }
+
     /// Bytes of the request body are waited for.
     pub(super) fn on_body_wanted(&mut self, now: Instant) {
         if self.body_idle_at.is_none() {
@@ -253,6 +261,23 @@ mod tests {
         timeouts.on_body_wanted(start);
         assert_eq!(timeouts.expired(0, at(start, 299)), None);
         assert_eq!(timeouts.expired(0, at(start, 300)), Some(Expired::Timeout(Timeout::StreamIdle)));
+    }
+
+    #[test]
+    fn a_limit_that_was_answered_does_not_cut_the_answer() {
+        let (mut timeouts, start) = timeouts();
+        timeouts.on_body_wanted(start);
+        timeouts.max_duration = Some(at(start, 30));
+        timeouts.on_progress(start);
+        assert!(timeouts.expired(1 << 20, at(start, 30)).is_some());
+        timeouts.on_local_reply(at(start, 30));
+        assert_eq!(timeouts.expired(0, at(start, 30)), None);
+        // One that has not passed still holds, and so does that of an answer that is not taken.
+        timeouts.max_duration = Some(at(start, 60));
+        timeouts.on_local_reply(at(start, 31));
+        timeouts.on_flush_pending(false, at(start, 31));
+        assert_eq!(timeouts.earliest(0), Some(at(start, 60)));
+        assert_eq!(timeouts.expired(0, at(start, 61)), Some(Expired::Timeout(Timeout::MaxStreamDuration)));
     }
 
     #[test]
