@@ -18,6 +18,7 @@ mod early_response;
 mod expect;
 mod filters;
 mod grpc;
+mod h2;
 mod hop_by_hop;
 mod keep_alive;
 mod refused;

@@ -2,6 +2,7 @@
 //! top to bottom: it plays the client and the upstream in turn, and each step has a deadline.
 
 mod clock;
+pub(crate) mod h2;
 mod head;
 mod proxy;
 mod server;

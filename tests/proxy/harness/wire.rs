@@ -193,6 +193,33 @@ impl Wire {
         }
     }
 
+    /// Something more has come within this time; the end of the connection counts.
+    pub(crate) fn has_more_within(&mut self, time: Duration) -> bool {
+        self.set_read_timeout(time.max(Duration::from_millis(1)));
+        let read = self.fill();
+        self.set_read_timeout(DEADLINE);
+        !matches!(read, Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
+    }
+
+    /// The next bytes, if so many are here already.
+    pub(crate) fn peek(&self, count: usize) -> Option<&[u8]> {
+        self.buffer.get(..count)
+    }
+
+    /// Bytes read and not yet asked for.
+    pub(crate) fn buffered(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Reads what comes next; false at the end of the connection, however it ends.
+    pub(crate) fn read_more(&mut self) -> bool {
+        match self.fill() {
+            Ok(read) => read > 0,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
+            Err(error) => panic!("{}: {error}, has {}", self.name, shown(&self.buffer)),
+        }
+    }
+
     /// The next head.
     pub(crate) fn head(&mut self) -> Head {
         loop {

@@ -1,0 +1,147 @@
+//! How many streams a connection carries, on either side (RFC 9113 section 5.1.2, row H2-1).
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::both_with;
+use crate::harness::h2::{CANCEL, H2, MAX_CONCURRENT_STREAMS, OK, REFUSED_STREAM};
+use crate::harness::{Proxy, Upstream};
+
+fn answer(server: &mut H2, client: &mut H2, at: u32, stream: u32) {
+    server.headers(at, OK, true);
+    assert_eq!(client.expect_headers(stream).status(), 200);
+}
+
+#[test]
+fn streams_share_a_connection_and_finish_in_any_order() {
+    let upstream = Upstream::start();
+    let (proxy, mut client) = both_with(&upstream, json!({}));
+    for stream in [1, 3, 5] {
+        client.get(stream, "/");
+    }
+    let mut server = upstream.accept_h2();
+    for _ in 0..3 {
+        server.expect_request();
+    }
+    for stream in [5, 1, 3] {
+        server.headers(stream, OK, false);
+        server.data(stream, format!("{stream}"), true);
+    }
+    // Streams open in the order in which they came.
+    for stream in [1, 3, 5] {
+        assert_eq!(client.response(stream).1, format!("{stream}"));
+    }
+    assert_eq!(proxy.stat("cluster.app.upstream_cx_total"), 1);
+}
+
+#[test]
+fn a_host_that_takes_one_stream_gets_more_connections() {
+    let upstream = Upstream::start();
+    let (proxy, mut client) = both_with(&upstream, json!({}));
+    let mut servers = Vec::new();
+    for stream in [1, 3, 5] {
+        client.get(stream, "/");
+        let mut server = upstream.accept_h2_with(&[(MAX_CONCURRENT_STREAMS, 1)]);
+        assert_eq!(server.expect_request().0, 1);
+        server.sync();
+        servers.push(server);
+    }
+    for (server, stream) in servers.iter_mut().zip([1, 3, 5]) {
+        answer(server, &mut client, 1, stream);
+        server.sync();
+    }
+    // They are used again, one after the other.
+    client.get(7, "/");
+    assert_eq!(servers[0].expect_request().0, 3);
+    answer(&mut servers[0], &mut client, 3, 7);
+    assert_eq!(proxy.stat("cluster.app.upstream_cx_total"), 3);
+}
+
+/// Who waits for a place gets it when it comes free, where no further connection may be opened.
+#[test]
+fn requests_wait_for_a_place_when_there_may_be_no_further_connection() {
+    let upstream = Upstream::start();
+    let cluster = json!({ "protocol": "h2", "circuit_breaker": { "max_connections": 1 } });
+    let proxy = Proxy::between(&upstream, json!({}), cluster);
+    let mut client = proxy.h2();
+    client.get(1, "/");
+    let mut server = upstream.accept_h2_with(&[(MAX_CONCURRENT_STREAMS, 1)]);
+    server.expect_request();
+    server.sync();
+    client.get(3, "/");
+    proxy.await_stat("cluster.app.upstream_rq_pending_active", 1);
+    server.expect_silence(Duration::from_millis(50));
+    answer(&mut server, &mut client, 1, 1);
+    assert_eq!(server.expect_request().0, 3);
+    answer(&mut server, &mut client, 3, 3);
+    assert_eq!(proxy.stat("cluster.app.upstream_cx_total"), 1);
+}
+
+#[test]
+fn a_connection_carries_no_more_requests_than_it_may() {
+    let upstream = Upstream::start();
+    let proxy = Proxy::between(&upstream, json!({}), json!({ "protocol": "h2", "max_requests_per_connection": 2 }));
+    let mut client = proxy.h2();
+    client.get(1, "/");
+    let mut first = upstream.accept_h2();
+    first.expect_request();
+    first.sync();
+    client.get(3, "/");
+    first.expect_request();
+    client.get(5, "/");
+    let mut second = upstream.accept_h2();
+    second.expect_request();
+    answer(&mut second, &mut client, 1, 5);
+    answer(&mut first, &mut client, 1, 1);
+    answer(&mut first, &mut client, 3, 3);
+    first.expect_goaway();
+    first.expect_gone();
+}
+
+#[test]
+fn a_client_with_too_many_streams_is_refused_the_last() {
+    let upstream = Upstream::start();
+    let listener = json!({ "http": { "max_concurrent_streams": 2 } });
+    let (proxy, mut client) = both_with(&upstream, listener);
+    assert_eq!(client.settings.get(&MAX_CONCURRENT_STREAMS), Some(&2));
+    for stream in [1, 3, 5] {
+        client.get(stream, "/");
+    }
+    assert_eq!(client.expect_reset(5), REFUSED_STREAM);
+    let mut server = upstream.accept_h2();
+    server.expect_request();
+    server.expect_request();
+    server.expect_silence(Duration::from_millis(50));
+    assert_eq!(proxy.stat("http.listener-0.http2.stream_refused_errors"), 1);
+    answer(&mut server, &mut client, 1, 1);
+    client.sync();
+    client.get(7, "/");
+    server.expect_request();
+}
+
+/// Row H2-1: a reset frees a place when what was done for it is over, which the upstream can see.
+#[test]
+fn a_reset_stream_holds_its_place_until_its_work_is_gone() {
+    let upstream = Upstream::start();
+    let listener = json!({ "http": { "max_concurrent_streams": 1 } });
+    let proxy = Proxy::between(&upstream, listener, json!({}));
+    let mut client = proxy.h2();
+    let mut stream = 1;
+    for _ in 0..20 {
+        client.get(stream, "/");
+        client.reset(stream, CANCEL);
+        client.get(stream + 2, "/");
+        client.reset(stream + 2, CANCEL);
+        stream += 4;
+    }
+    client.sync();
+    proxy.await_stat("cluster.app.upstream_rq_active", 0);
+    proxy.await_stat("http.listener-0.downstream_rq_active", 0);
+    // Of the two of each pair the second found the place taken, where it came with the first.
+    let started = proxy.stat("http.listener-0.downstream_rq_total");
+    let refused = proxy.stat("http.listener-0.http2.stream_refused_errors");
+    assert!(refused > 0 && started + refused == 40, "{started} {refused}");
+    client.get(stream, "/");
+    proxy.await_stat("http.listener-0.downstream_rq_active", 1);
+}
