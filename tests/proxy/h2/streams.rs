@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::both_with;
-use crate::harness::h2::{CANCEL, H2, MAX_CONCURRENT_STREAMS, OK, REFUSED_STREAM};
+use crate::harness::h2::{
+    CANCEL, END_HEADERS, END_STREAM, H2, HEADERS, MAX_CONCURRENT_STREAMS, OK, REFUSED_STREAM, RST_STREAM, bytes_of,
+    request,
+};
 use crate::harness::{Proxy, Upstream};
 
 fn answer(server: &mut H2, client: &mut H2, at: u32, stream: u32) {
@@ -129,16 +132,20 @@ fn a_reset_stream_holds_its_place_until_its_work_is_gone() {
     let mut client = proxy.h2();
     let mut stream = 1;
     for _ in 0..20 {
-        client.get(stream, "/");
-        client.reset(stream, CANCEL);
-        client.get(stream + 2, "/");
-        client.reset(stream + 2, CANCEL);
+        let mut bytes = Vec::new();
+        for id in [stream, stream + 2] {
+            let block = client.block(&request("GET", "/"));
+            bytes.extend(bytes_of(HEADERS, END_HEADERS | END_STREAM, id, &block));
+            bytes.extend(bytes_of(RST_STREAM, 0, id, &CANCEL.to_be_bytes()));
+        }
+        // At once, so that the first is not over when the second comes.
+        client.wire.send(bytes);
         stream += 4;
     }
     client.sync();
     proxy.await_stat("cluster.app.upstream_rq_active", 0);
     proxy.await_stat("http.listener-0.downstream_rq_active", 0);
-    // Of the two of each pair the second found the place taken, where it came with the first.
+    // Whatever came while a place was held was refused, and the second of the first pair did.
     let started = proxy.stat("http.listener-0.downstream_rq_total");
     let refused = proxy.stat("http.listener-0.http2.stream_refused_errors");
     assert!(refused > 0 && started + refused == 40, "{started} {refused}");
