@@ -14,8 +14,9 @@ use crate::stream::info::ConnectionInfo;
 
 /// How long a refused or finished client may take to read what was sent.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// Most bytes read for that, in bytes.
-const LINGER_LIMIT: usize = 1 << 20;
+/// Bytes read for that before the others on this worker have their turn. Only time ends it: a client that sends at full speed
+/// would reach any number before it looks at the answer, and be reset.
+const LINGER_TURN: usize = 1 << 20;
 
 /// What a client turned out to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,30 +139,31 @@ impl Connection {
     /// connection before the client has read our last words (RFC 9112 section 9.6).
     pub(super) async fn linger(mut self) {
         let mut waste = ReadBuffer::new(&self.slot.worker.buffers);
-        let mut wasted = 0;
         self.timer.set_after(CLOSE_TIMEOUT);
         std::future::poll_fn(|task| {
             if self.timer.poll(task).is_ready() {
                 self.slot.view().stats.downstream_cx_delayed_close_timeout.inc();
                 return Poll::Ready(());
             }
-            self.poll_linger(task, &mut waste, &mut wasted)
+            self.poll_linger(task, &mut waste)
         })
         .await;
     }
 
-    fn poll_linger(&mut self, task: &mut Context<'_>, waste: &mut ReadBuffer, wasted: &mut usize) -> Poll<()> {
+    fn poll_linger(&mut self, task: &mut Context<'_>, waste: &mut ReadBuffer) -> Poll<()> {
         if let Poll::Ready(Err(_)) = self.transport.poll_close(task) {
             return Poll::Ready(());
         }
-        while *wasted < LINGER_LIMIT {
+        let mut wasted = 0;
+        while wasted < LINGER_TURN {
             waste.bytes.clear();
             match ready!(waste.poll_fill(task, &mut *self.transport, usize::MAX)) {
-                Ok(read) if read > 0 => *wasted += read,
+                Ok(read) if read > 0 => wasted += read,
                 _ => return Poll::Ready(()),
             }
         }
-        Poll::Ready(())
+        self.slot.worker.rt.yield_to_io(task);
+        Poll::Pending
     }
 }
 

@@ -92,3 +92,18 @@ fn an_upstream_that_has_closed_is_not_sent_to_for_ever() {
     assert_eq!(proxy.get("/alive").status(), 204);
     client.reset();
 }
+
+#[test]
+fn an_upload_at_full_speed_does_not_cost_the_client_its_answer() {
+    let route = json!({ "respond": { "status": 413, "body": "too large" } });
+    let proxy = Proxy::start(json!({ "listeners": [{ "routes": [route] }], "clusters": {} }));
+    let mut client = proxy.client();
+    client.send("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n");
+    let chunk = [b"8000\r\n".as_slice(), &[b'x'; 0x8000], b"\r\n"].concat();
+    // A reset would break these writes, or take the answer with it.
+    for _ in 0..256 {
+        client.send(&chunk);
+    }
+    let answer = client.message();
+    assert_eq!((answer.status(), answer.text()), (413, "too large"));
+}
