@@ -131,7 +131,7 @@ impl Operator {
             Operator::Attempts => Value::Number(info.attempts.into()),
             Operator::RouteName => text(info.route.as_deref()),
             Operator::Remote(part) => client(info, *part),
-            Operator::DirectRemote(part) => part.of(Some(&info.connection.remote)),
+            Operator::DirectRemote(part) => part.of(Some(info.connection.direct())),
             Operator::Local(part) => part.of(Some(&info.connection.local)),
             Operator::ConnectionId => Value::Number(info.connection.id),
             Operator::Request(lookup) => lookup.find(|key| request_field(info, key)),

@@ -29,6 +29,8 @@ pub(super) fn stream() -> StreamInfo {
         local: "[2001:db8::1]:443".parse().unwrap(),
         listener: Arc::from("web"),
         replay: Default::default(),
+        direct_remote: None,
+        server_name: None,
     };
     let mut flags = ResponseFlags::default();
     flags.insert(ResponseFlags::UPSTREAM_CONNECTION_FAILURE);
@@ -60,5 +62,6 @@ pub(super) fn stream() -> StreamInfo {
         attempts: 2,
         bytes_received: 5,
         bytes_sent: 1024,
+        target: None,
     }
 }

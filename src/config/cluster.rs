@@ -27,6 +27,17 @@ pub struct Cluster {
     #[serde(serialize_with = "write::or_off")]
     pub max_requests_per_connection: Option<u64>,
     pub circuit_breaker: CircuitBreaker,
+    /// The header that tells a host for whom a connection is. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_protocol: Option<ProxyVersion>,
+}
+
+/// A version of the PROXY protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProxyVersion {
+    V1,
+    V2,
 }
 
 /// What the hosts of a cluster speak.
@@ -135,6 +146,7 @@ impl Cluster {
             max_idle_connections: 1024,
             max_requests_per_connection: None,
             circuit_breaker: CircuitBreaker::default(),
+            proxy_protocol: None,
         }
     }
 }
@@ -147,6 +159,7 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
     ];
     const PROTOCOLS: &[(&str, ClusterProtocol)] =
         &[("h1", ClusterProtocol::H1), ("h2", ClusterProtocol::H2), ("auto", ClusterProtocol::Auto)];
+    const PROXY_VERSIONS: &[(&str, ProxyVersion)] = &[("v1", ProxyVersion::V1), ("v2", ProxyVersion::V2)];
     let default = Cluster::new(Vec::new());
     let mut o = cx.object(node)?;
     o.later(&[
@@ -155,7 +168,6 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
         "tls",
         "health_check",
         "outlier_detection",
-        "proxy_protocol",
         "slow_start",
         "subsets",
         "hash",
@@ -180,8 +192,12 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
             read::integer_or("off", 1..=u64::MAX),
         ),
         circuit_breaker: o.optional("circuit_breaker", default.circuit_breaker, read_circuit_breaker),
+        proxy_protocol: o.maybe("proxy_protocol", read::one_of(PROXY_VERSIONS)),
         endpoints: Vec::new(),
     };
+    if cluster.proxy_protocol.is_some() && cluster.protocol == ClusterProtocol::H2 {
+        cx.refuse::<()>(node, "has \"proxy_protocol\", but connections of \"protocol\": \"h2\" are shared by clients");
+    }
     o.finish();
     Some(Cluster { endpoints: endpoints?, ..cluster })
 }

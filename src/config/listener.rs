@@ -1,12 +1,13 @@
 //! `listeners`: where traffic comes in.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
-use super::route::RouteCx;
-use super::text::{Complaint, Cx, Node, quote, read, write};
-use super::{AccessLog, Filter, Http, Route, access_log, address, filter, http, route};
+use super::text::{Complaint, Cx, Node, Object, quote, read, write};
+use super::{AccessLog, Chain, ChainMatch, Cidr, access_log, address, chain};
 use crate::runtime::net::Addr;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -15,10 +16,12 @@ pub struct Listener {
     pub name: String,
     #[serde(serialize_with = "write::display")]
     pub address: Addr,
-    pub protocol: Protocol,
-    pub http: Http,
-    pub filters: Vec<Filter>,
-    pub routes: Vec<Route>,
+    /// Who may say, before anything else, for whom it connects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// For a PROXY header and a TLS hello to come. Default 5 s.
+    #[serde(serialize_with = "write::duration")]
+    pub detect_timeout: Duration,
     /// `None`: the file's `access_log`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access_log: Option<Vec<AccessLog>>,
@@ -26,18 +29,55 @@ pub struct Listener {
     pub max_connections: u64,
     /// Most connections waiting for accept. Default 4096, 1 to 65 535.
     pub tcp_backlog_size: u32,
+    #[serde(flatten)]
+    pub chains: Chains,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Protocol {
-    #[default]
-    Http,
+/// At least one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Chains {
+    /// The listener's own keys. The chain bears its name.
+    Own(Box<[Chain; 1]>),
+    /// Those under `chains`.
+    Listed(Vec<Chain>),
+}
+
+/// The PROXY protocol, version 1 or 2.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ProxyProtocol {
+    /// Peers whose header is read and believed. From others none is read.
+    #[serde(serialize_with = "write::display_list")]
+    pub from: Vec<Cidr>,
+    /// These peers may also come without a header. Default false: then they are refused.
+    pub optional: bool,
+}
+
+impl std::ops::Deref for Chains {
+    type Target = [Chain];
+
+    fn deref(&self) -> &[Chain] {
+        match self {
+            Chains::Own(chain) => &**chain,
+            Chains::Listed(chains) => chains,
+        }
+    }
+}
+
+impl Serialize for Chains {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Chains::Own(chain) => chain[0].service.serialize(out),
+            Chains::Listed(chains) => {
+                let mut map = out.serialize_map(Some(1))?;
+                map.serialize_entry("chains", chains)?;
+                map.end()
+            }
+        }
+    }
 }
 
 /// Keys of features to come.
-const LATER: &[&str] =
-    &["tls", "quic", "chains", "proxy_protocol", "transparent", "reuse_port", "detect_timeout", "stat_prefix", "stats"];
+const LATER: &[&str] = &["quic", "transparent", "reuse_port", "stat_prefix", "stats"];
 
 /// Every listener, and that no two have one name or address.
 pub(super) fn read_all(cx: &Cx, node: &Node) -> Option<Vec<Listener>> {
@@ -48,17 +88,30 @@ pub(super) fn read_all(cx: &Cx, node: &Node) -> Option<Vec<Listener>> {
         let address = listener.address.to_string();
         if let Some(first) = addresses.get(&address).filter(|_| address::is_exclusive(&listener.address)) {
             cx.refuse::<()>(node, format!("the address {address} is taken by listeners[{first}]"));
-        } else if let Some(first) = names.get(&listener.name) {
-            let complaint =
-                Complaint::new(format!("the name {} is taken by listeners[{first}]", quote(&listener.name)));
+        } else if let Some(first) = taken(&listener, &names) {
+            let (name, first) = first;
+            let complaint = Complaint::new(format!("the name {} is taken by listeners[{first}]", quote(name)));
             let hint = "the name of a listener is its address by default";
-            cx.refuse::<()>(node, if listener.name == address { complaint.hint(hint) } else { complaint });
+            cx.refuse::<()>(node, if *name == address { complaint.hint(hint) } else { complaint });
         }
-        names.entry(listener.name.clone()).or_insert(at);
+        for name in listener.names() {
+            names.entry(name.to_owned()).or_insert(at);
+        }
         addresses.entry(address).or_insert(at);
         listeners.push(listener);
     }
     Some(listeners)
+}
+
+/// The name of this listener, or of one of its chains, that another one has.
+fn taken<'l>(listener: &'l Listener, names: &HashMap<String, usize>) -> Option<(&'l str, usize)> {
+    listener.names().find_map(|name| Some((name, *names.get(name)?)))
+}
+
+impl Listener {
+    fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.name.as_str()).chain(self.chains.iter().map(|chain| chain.name.as_str()))
+    }
 }
 
 fn read(cx: &Cx, node: &Node) -> Option<Listener> {
@@ -66,30 +119,48 @@ fn read(cx: &Cx, node: &Node) -> Option<Listener> {
     o.later(LATER);
     let name = o.maybe("name", read::name);
     let address = o.required("address", address::listening);
-    let protocol = o.optional("protocol", Protocol::default(), read_protocol);
-    let http = o.optional("http", Http::default(), http::read);
-    let filters = o.optional("filters", Vec::new(), read::list(filter::read));
-    let scope = RouteCx { http: &http, filters: &filters };
-    let routes = match o.take("routes") {
-        Some(node) => route::read_all(cx, &node, &scope).unwrap_or_default(),
-        None => Vec::new(),
-    };
-    if routes.is_empty() && !o.has("chains") {
-        cx.warn(node, "has no routes: every request is answered 404");
-    }
+    let name = name.or_else(|| address.as_ref().map(Addr::to_string)).unwrap_or_default();
+    let chains = read_chains(cx, node, &mut o, &name);
+    let proxy_protocol = o.maybe("proxy_protocol", read_proxy_protocol);
+    let detect_timeout = o.optional("detect_timeout", Duration::from_secs(5), read::timeout);
     let access_log = o.maybe("access_log", read::one_or_list(access_log::read));
     let max_connections = o.optional("max_connections", 10_000, read::integer(1..=u64::MAX));
     let tcp_backlog_size = o.optional("tcp_backlog_size", 4096, read::integer(1..=65_535));
     o.finish();
-    let address = address?;
-    let name = name.unwrap_or_else(|| address.to_string());
-    Some(Listener { name, address, protocol, http, filters, routes, access_log, max_connections, tcp_backlog_size })
+    Some(Listener {
+        name,
+        address: address?,
+        proxy_protocol,
+        detect_timeout,
+        access_log,
+        max_connections,
+        tcp_backlog_size,
+        chains: chains?,
+    })
 }
 
-fn read_protocol(cx: &Cx, node: &Node) -> Option<Protocol> {
-    match read::string(cx, node)?.as_str() {
-        "http" => Some(Protocol::Http),
-        later @ ("tcp" | "udp") => cx.refuse(node, format!("\"{later}\" is not supported yet")),
-        other => cx.refuse(node, Complaint::new(format!("{} is not known here", quote(other))).expected("\"http\"")),
+fn read_chains(cx: &Cx, node: &Node, o: &mut Object, name: &str) -> Option<Chains> {
+    let Some(listed) = o.take("chains") else {
+        let service = chain::read_service(cx, node, o)?;
+        let own = Chain { name: name.to_owned(), matches: ChainMatch::default(), service };
+        return Some(Chains::Own(Box::new([own])));
+    };
+    for &key in chain::SERVICE_KEYS {
+        if let Some(node) = o.take(key) {
+            cx.refuse::<()>(&node, "stands beside \"chains\": it belongs into each of them");
+        }
     }
+    chain::read_all(cx, &listed, name).map(Chains::Listed)
+}
+
+fn read_proxy_protocol(cx: &Cx, node: &Node) -> Option<ProxyProtocol> {
+    let mut o = cx.object(node)?;
+    let from = o.required("from", chain::read_ranges);
+    let optional = o.optional("optional", false, read::boolean);
+    o.finish();
+    let from = from?;
+    if from.iter().any(|range| range.prefix_len == 0) {
+        cx.warn(node, "believes every peer: anyone may claim any client address");
+    }
+    Some(ProxyProtocol { from, optional })
 }

@@ -6,6 +6,7 @@ mod access_log;
 mod action;
 mod address;
 mod admin;
+mod chain;
 mod cidr;
 mod cluster;
 mod filter;
@@ -22,6 +23,7 @@ mod rewrite;
 mod route;
 mod route_l4;
 mod route_match;
+mod tcp;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -36,16 +38,17 @@ use self::text::write;
 pub use self::access_log::{AccessLog, LogFormat, LogPath};
 pub use self::action::{Action, Redirect, Respond, WeightedCluster};
 pub use self::admin::Admin;
+pub use self::chain::{Chain, ChainMatch, HttpService, Protocol, Service, TcpService, TransportKind};
 pub use self::cidr::{Cidr, CidrError};
-pub use self::cluster::{CircuitBreaker, Cluster, ClusterHttp, ClusterProtocol, Endpoint, LoadBalancing};
+pub use self::cluster::{CircuitBreaker, Cluster, ClusterHttp, ClusterProtocol, Endpoint, LoadBalancing, ProxyVersion};
 pub use self::filter::{
-    Buffer, Cors, Fault, FaultAbort, FaultDelay, Filter, FilterOverride, GrpcStats, GrpcWeb, HeaderMutation,
-    LocalRateLimit,
+    Buffer, ConnectionLimit, Cors, Echo, Fault, FaultAbort, FaultDelay, Filter, FilterOverride, GrpcStats, GrpcWeb,
+    HeaderMutation, IpRanges, LocalRateLimit, SniCluster,
 };
 pub use self::header_edits::{HeaderEdits, HeaderTemplate};
 pub use self::http::{EscapedSlashes, Http, ServerHeader, Underscores, Upgrade, Versions};
 pub use self::http2::Http2;
-pub use self::listener::{Listener, Protocol};
+pub use self::listener::{Chains, Listener, ProxyProtocol};
 pub use self::load::{MAX_FILE, load, parse};
 pub use self::matcher::{Matcher, Pattern};
 pub use self::regex::{full_regex, partial_regex};
@@ -53,6 +56,7 @@ pub use self::rewrite::Rewrite;
 pub use self::route::Route;
 pub use self::route_l4::{L4Action, L4Match, L4Route};
 pub use self::route_match::{HostPattern, Match, PathMatch, PathPattern};
+pub use self::tcp::Tcp;
 pub(crate) use self::text::nearest::nearest;
 pub use self::text::{Problem, Problems};
 

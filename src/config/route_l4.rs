@@ -127,7 +127,7 @@ fn read_source(cx: &Cx, node: &Node) -> Option<Cidr> {
     read::parsed("an address range such as \"192.0.2.0/24\" or \"2001:db8::/32\"")(cx, node)
 }
 
-fn read_sni(cx: &Cx, node: &Node) -> Option<HostPattern> {
+pub(super) fn read_sni(cx: &Cx, node: &Node) -> Option<HostPattern> {
     match route_match::read_host(cx, node)? {
         pattern @ (HostPattern::Exact(_) | HostPattern::Suffix(_)) => Some(pattern),
         pattern => {

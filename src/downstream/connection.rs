@@ -44,6 +44,8 @@ pub struct Connection {
     pub(super) admission: Admission,
     /// Unknown before the first bytes.
     protocol: Option<Protocol>,
+    /// Bytes that were read before it was known whose they are.
+    pub(super) first: Option<Box<ReadBuffer>>,
 }
 
 impl Connection {
@@ -70,6 +72,7 @@ impl Connection {
             stats: view.connection_stats.clone(),
             admission,
             protocol: None,
+            first: None,
             slot,
         }
     }

@@ -95,7 +95,8 @@ impl Chain {
         self.filters.is_empty()
     }
 
-    /// Offers the head of a direction, which stands in the stream's info.
+    /// Offers the head of a direction, which stands in the stream's info. A stream without heads offers its beginning as the
+    /// request's.
     pub fn offer_head(&mut self, dir: Dir, cx: &mut StreamCx<'_>) -> Option<Offer> {
         if self.filters.is_empty() {
             return Some(Offer::Head);
@@ -203,10 +204,14 @@ impl Chain {
             Dir::Request => {
                 self.seen = self.seen.max(at + 1);
                 // The head stands in the info from the start of the stream to its end, except during this call.
-                let mut head = cx.info.request.take()?;
-                let flow = self.filter(dir, at).on_request_head(&mut head, cx);
-                cx.info.request = Some(head);
-                flow
+                match cx.info.request.take() {
+                    None => self.filter(dir, at).on_connection(cx),
+                    Some(mut head) => {
+                        let flow = self.filter(dir, at).on_request_head(&mut head, cx);
+                        cx.info.request = Some(head);
+                        flow
+                    }
+                }
             }
             Dir::Response => {
                 let mut head = cx.info.response.take()?;

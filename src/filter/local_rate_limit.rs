@@ -1,6 +1,7 @@
-//! `local_rate_limit`: so many requests in so much time, over all workers. What is too much is answered with 429 (or
-//! another status), flag `RL`, and `retry-after` in whole seconds (RFC 9110 section 10.2.3): the time until the bucket
-//! holds a token again. Envoy's local limit sends no field of its own, so neither `x-envoy-ratelimited` here.
+//! `local_rate_limit`: so many requests, or connections that carry bytes, in so much time, over all workers. A connection
+//! too many is closed. A request too many is answered with 429 (or another status), flag `RL`, and `retry-after` in
+//! whole seconds (RFC 9110 section 10.2.3): the time until the bucket holds a token again. Envoy's local limit sends no field of
+//! its own, so neither `x-envoy-ratelimited` here.
 
 mod bucket;
 
@@ -55,6 +56,19 @@ impl FilterFactory for LocalRateLimitFactory {
 }
 
 impl Filter for LocalRateLimit {
+    fn on_connection(&mut self, cx: &mut StreamCx<'_>) -> Flow {
+        let Settings { limit, stats, .. } = &*self.0;
+        stats.enabled.inc();
+        if limit.take(cx.rt.now()).is_ok() {
+            stats.ok.inc();
+            return Flow::Continue;
+        }
+        stats.rate_limited.inc();
+        stats.enforced.inc();
+        cx.info.flags.insert(ResponseFlags::RATE_LIMITED);
+        Flow::Reset("local_rate_limited")
+    }
+
     fn on_request_head(&mut self, _head: &mut RequestHead, cx: &mut StreamCx<'_>) -> Flow {
         let Settings { status, limit, stats } = &*self.0;
         stats.enabled.inc();

@@ -1,5 +1,5 @@
-//! The one filter pipeline, for HTTP streams now and for TCP and UDP when they come: a stream is two flows of
-//! parts (head, chunks, trailers), and a filter sees each part on its way.
+//! The one filter pipeline, for HTTP and for connections that carry bytes: a stream is two flows of parts (head, chunks,
+//! trailers; without HTTP chunks alone), and a filter sees each part on its way.
 //!
 //! **Who pulls.** The stream task pulls a part, offers it to the chain, and forwards what comes out at the end.
 //! It pulls no further part while one is parked, so a filter that stops a direction stops its source: nothing
@@ -22,12 +22,15 @@ mod per_worker;
 mod registry;
 
 mod buffer;
+mod connection_limit;
 mod cors;
 mod fault;
 mod grpc_stats;
 mod grpc_web;
 mod header_mutation;
+mod ip_ranges;
 mod local_rate_limit;
+mod target;
 #[cfg(test)]
 mod testing;
 
@@ -122,6 +125,11 @@ pub struct StreamEnd<'a> {
 
 /// One filter of one stream. Everything passes by default.
 pub trait Filter {
+    /// Stands in the place of the request's head where a stream has none: a connection that carries bytes begins. No
+    /// byte of it has been read, and no host picked. An answer (`Respond`) closes it like a reset: there is no way to say it.
+    fn on_connection(&mut self, _cx: &mut StreamCx<'_>) -> Flow {
+        Flow::Continue
+    }
     fn on_request_head(&mut self, _head: &mut RequestHead, _cx: &mut StreamCx<'_>) -> Flow {
         Flow::Continue
     }

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use super::FilterFactory;
 use super::buffer::BufferFactory;
+use super::connection_limit::ConnectionLimitFactory;
 use super::cors::CorsFactory;
 use super::fault::FaultFactory;
 use super::grpc_stats::GrpcStatsFactory;
 use super::grpc_web::GrpcWebFactory;
 use super::header_mutation::HeaderMutationFactory;
+use super::ip_ranges::IpRangesFactory;
 use super::local_rate_limit::LocalRateLimitFactory;
+use super::target::{Echo, SniCluster};
 use crate::config::Filter;
 use crate::stats::{Registry, Scope, ScopeStats};
 
@@ -19,7 +22,9 @@ pub type Factories = [Arc<dyn FilterFactory>];
 /// What a factory is built with.
 pub struct Build<'a> {
     pub registry: &'a mut Registry,
-    /// The listener's name: `http.NAME.` stands before the filter's own stats.
+    /// `http` or `tcp`: `http.NAME.` stands before the filter's own stats.
+    pub scope: &'a str,
+    /// The chain's name.
     pub listener: &'a str,
     pub workers: usize,
 }
@@ -38,12 +43,17 @@ fn factory(filter: &Filter, cx: &mut Build<'_>) -> Arc<dyn FilterFactory> {
         Filter::GrpcWeb(_) => Arc::new(GrpcWebFactory),
         Filter::HeaderMutation(config) => Arc::new(HeaderMutationFactory::new(config, cx)),
         Filter::LocalRateLimit(config) => Arc::new(LocalRateLimitFactory::new(config, cx)),
+        Filter::IpAllow(config) => Arc::new(IpRangesFactory::new(config, true, cx)),
+        Filter::IpDeny(config) => Arc::new(IpRangesFactory::new(config, false, cx)),
+        Filter::ConnectionLimit(config) => Arc::new(ConnectionLimitFactory::new(config, cx)),
+        Filter::SniCluster(_) => Arc::new(SniCluster),
+        Filter::Echo(_) => Arc::new(Echo),
     }
 }
 
 impl Build<'_> {
     /// The listener's scope of a filter's stats. Filters of one type share it.
     pub(super) fn scope<T: ScopeStats>(&mut self) -> Arc<Scope<T>> {
-        self.registry.scope(&format!("http.{}", self.listener), self.workers)
+        self.registry.scope(&format!("{}.{}", self.scope, self.listener), self.workers)
     }
 }

@@ -35,7 +35,8 @@ pub(super) fn on_worker<F: Future<Output = ()> + 'static>(test: impl FnOnce(Rt) 
 impl Setup {
     pub(super) fn new(rt: &Rt, filters: &[config::Filter]) -> Setup {
         let mut registry = Registry::new();
-        let factories = build(filters, &mut Build { registry: &mut registry, listener: "web", workers: 1 });
+        let factories =
+            build(filters, &mut Build { registry: &mut registry, scope: "http", listener: "web", workers: 1 });
         Setup { rt: rt.clone(), registry, factories }
     }
 
@@ -67,6 +68,8 @@ impl Driven {
             local: "192.0.2.1:80".parse().unwrap(),
             listener: Arc::from("web"),
             replay: Default::default(),
+            direct_remote: None,
+            server_name: None,
         };
         let mut info = StreamInfo::new(Rc::new(connection), head, rt.now(), rt);
         let chain = Chain::new(factories, &StreamCx { rt, info: &mut info });

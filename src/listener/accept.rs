@@ -1,13 +1,11 @@
 //! Accepting connections on one worker.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::ListenerSlot;
-use crate::downstream::Connection;
-use crate::runtime::Transport;
+use super::arrive::{arrive, serve};
+use super::{ChainSlot, Port};
 use crate::runtime::net::{Stream, WorkerListener, is_fd_exhausted};
 use crate::stream::info::ConnectionInfo;
 
@@ -19,11 +17,11 @@ const BATCH: usize = 64;
 
 /// Accepts until the listener drains, and then those that wait already: they have been promised a server. Nothing that
 /// goes wrong with one connection ends it.
-pub async fn accept_loop(mut listener: WorkerListener, slot: Rc<ListenerSlot>) {
+pub async fn accept_loop(mut listener: WorkerListener, port: Rc<Port>) {
     let mut batch = 0;
     loop {
         let accepted = std::future::poll_fn(|task| {
-            let stop = slot.connections.poll_stop_accepting(task).is_ready();
+            let stop = port.connections.poll_stop_accepting(task).is_ready();
             match listener.poll_accept(task) {
                 Poll::Pending if stop => Poll::Ready(None),
                 Poll::Ready(Err(_)) if stop => Poll::Ready(None),
@@ -33,12 +31,12 @@ pub async fn accept_loop(mut listener: WorkerListener, slot: Rc<ListenerSlot>) {
         .await;
         match accepted {
             None => return,
-            Some(Ok(stream)) => admit(stream, &slot),
+            Some(Ok(stream)) => admit(stream, &port),
             Some(Err(error)) => {
-                slot.view().listener_stats.accept_error.inc();
-                log::warn!("listener {}: accept: {error}", slot.name);
+                port.view().stats.accept_error.inc();
+                log::warn!("listener {}: accept: {error}", port.name);
                 let pause = if is_fd_exhausted(&error) { PAUSE } else { PAUSE / 10 };
-                slot.worker.rt.sleep(pause).await;
+                port.worker.rt.sleep(pause).await;
             }
         }
         batch += 1;
@@ -49,20 +47,22 @@ pub async fn accept_loop(mut listener: WorkerListener, slot: Rc<ListenerSlot>) {
     }
 }
 
-fn admit(stream: Stream, slot: &Rc<ListenerSlot>) {
-    let view = slot.view();
-    let admission = match slot.connections.admit() {
+fn admit(stream: Stream, port: &Rc<Port>) {
+    let view = port.view();
+    let at_once = view.at_once();
+    let connections = at_once.map_or(&port.connections, ChainSlot::connections);
+    let admission = match connections.admit() {
         Ok(admission) => admission,
-        Err(0) => return view.listener_stats.downstream_cx_overflow.inc(),
-        Err(_) => return view.listener_stats.downstream_global_cx_overflow.inc(),
+        Err(0) => return view.stats.downstream_cx_overflow.inc(),
+        Err(_) => return view.stats.downstream_global_cx_overflow.inc(),
     };
-    let worker = &slot.worker;
-    let info = Rc::new(ConnectionInfo {
-        id: worker.next_connection_id(),
-        remote: stream.peer_addr().clone(),
-        local: stream.local_addr().clone(),
-        listener: slot.name.clone(),
-        replay: Cell::new(0),
-    });
-    worker.rt.spawn(Connection::new(Box::new(stream), info, slot.clone(), admission).serve());
+    let rt = &port.worker.rt;
+    match at_once {
+        Some(chain) => {
+            let info = Rc::new(ConnectionInfo::new(port.worker.next_connection_id(), &stream, chain.name()));
+            serve(chain, Box::new(stream), info, admission, None, rt);
+        }
+        // On the heap, so that a connection does not pay for its arrival as long as it lives.
+        None => rt.spawn(Box::pin(arrive(Box::new(stream), port.clone(), admission))),
+    }
 }

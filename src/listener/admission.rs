@@ -79,14 +79,30 @@ impl Connections {
                 return Err(at);
             }
         }
-        let place = self.0.free.borrow_mut().pop().unwrap_or_else(|| {
+        Ok(Admission { place: self.enter(), connections: self.clone() })
+    }
+
+    fn enter(&self) -> u32 {
+        self.0.open.set(self.0.open.get() + 1);
+        self.0.free.borrow_mut().pop().unwrap_or_else(|| {
             let mut idle = self.0.idle.borrow_mut();
             idle.push(None);
             // Far fewer connections than 2^32: each has a file descriptor.
             (idle.len() - 1) as u32
-        });
-        self.0.open.set(self.0.open.get() + 1);
-        Ok(Admission { connections: self.clone(), place })
+        })
+    }
+
+    fn leave(&self, place: u32) {
+        let shared = &self.0;
+        let waker = shared.idle.borrow_mut()[place as usize].take();
+        drop(waker);
+        shared.free.borrow_mut().push(place);
+        shared.open.set(shared.open.get() - 1);
+        if shared.open.get() == 0
+            && let Some(waker) = shared.empty.borrow_mut().take()
+        {
+            waker.wake();
+        }
     }
 
     pub fn open(&self) -> usize {
@@ -148,19 +164,20 @@ impl Admission {
     }
 }
 
+impl Admission {
+    /// The connection is one of `other`'s from now on, under the same limits: its chain is known.
+    pub fn move_to(&mut self, other: &Connections) {
+        debug_assert!(Arc::ptr_eq(&other.0.limits[0], &self.connections.0.limits[0]), "limits of one listener");
+        let place = other.enter();
+        self.connections.leave(std::mem::replace(&mut self.place, place));
+        self.connections = other.clone();
+    }
+}
+
 impl Drop for Admission {
     fn drop(&mut self) {
-        let shared = &self.connections.0;
-        let waker = shared.idle.borrow_mut()[self.place as usize].take();
-        drop(waker);
-        shared.free.borrow_mut().push(self.place);
-        shared.limits.iter().for_each(|limit| limit.release());
-        shared.open.set(shared.open.get() - 1);
-        if shared.open.get() == 0
-            && let Some(waker) = shared.empty.borrow_mut().take()
-        {
-            waker.wake();
-        }
+        self.connections.0.limits.iter().for_each(|limit| limit.release());
+        self.connections.leave(self.place);
     }
 }
 
@@ -182,5 +199,18 @@ mod tests {
         drop(one);
         assert!(second.admit().is_ok());
         assert_eq!((first.open(), second.open()), (1, 1));
+    }
+
+    #[test]
+    fn a_connection_that_moves_is_counted_once() {
+        let limits = [Arc::new(ConnectionLimit::new(1)), Arc::new(ConnectionLimit::new(9))];
+        let new = || Connections::new(limits[0].clone(), limits[1].clone());
+        let (port, chain) = (new(), new());
+        let mut one = port.admit().ok().unwrap();
+        one.move_to(&chain);
+        assert_eq!((port.open(), chain.open(), limits[0].open()), (0, 1, 1));
+        assert_eq!(port.admit().err(), Some(0));
+        drop(one);
+        assert_eq!((chain.open(), limits[0].open(), limits[1].open()), (0, 0, 0));
     }
 }

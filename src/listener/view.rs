@@ -1,20 +1,18 @@
-//! A worker's view of a listener: everything its streams need, made once for each configuration. A reload makes a
-//! new view and puts it into the slot; streams in flight keep the one they began with.
+//! A worker's view of a chain: everything its streams, or its proxied connections, need, made once for each
+//! configuration.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_http::Scheme;
 
-use super::Connections;
 use crate::access_log::Logger;
 use crate::cluster::ClusterView;
 use crate::config;
 use crate::filter::FilterFactory;
-use crate::route::{Route, RouteTable};
+use crate::route::{L4Table, Route, RouteTable};
 use crate::server::Worker;
-use crate::stats::{Handle, Http2Stats, HttpStats, ListenerStats};
+use crate::stats::{Handle, Http2Stats, HttpStats, ListenerStats, TcpStats};
 use crate::stream::edits::HeaderEditor;
 use crate::stream::info::ConnectionInfo;
 
@@ -70,24 +68,15 @@ impl ListenerView {
     }
 }
 
-/// The place of a listener on a worker: connections hold it, and find the newest view in it.
-pub struct ListenerSlot {
+/// The same for a chain that carries bytes.
+pub struct TcpView {
     pub worker: Rc<Worker>,
-    pub name: Arc<str>,
-    pub connections: Connections,
-    view: RefCell<Rc<ListenerView>>,
-}
-
-impl ListenerSlot {
-    pub fn new(worker: Rc<Worker>, name: Arc<str>, connections: Connections, view: Rc<ListenerView>) -> ListenerSlot {
-        ListenerSlot { worker, name, connections, view: RefCell::new(view) }
-    }
-
-    pub fn view(&self) -> Rc<ListenerView> {
-        self.view.borrow().clone()
-    }
-
-    pub fn set_view(&self, view: Rc<ListenerView>) {
-        *self.view.borrow_mut() = view;
-    }
+    pub tcp: Arc<config::Tcp>,
+    pub routes: Arc<L4Table>,
+    pub filters: Arc<[Arc<dyn FilterFactory>]>,
+    /// By the slot that routes name.
+    pub clusters: Rc<[Rc<ClusterView>]>,
+    pub stats: Handle<TcpStats>,
+    pub listener_stats: Handle<ListenerStats>,
+    pub access_logs: Rc<[Logger]>,
 }

@@ -8,6 +8,7 @@
 //! not change is not touched: a cluster that is the same keeps its hosts, pools and counters; a listener keeps
 //! its socket and its connections, which meet the new routes with their next request.
 
+mod chain;
 mod drain;
 mod operator;
 mod process;
@@ -17,6 +18,7 @@ mod snapshot;
 mod watch;
 mod worker;
 
+pub use chain::{ChainSnapshot, HttpSnapshot, ServiceSnapshot, TcpSnapshot};
 pub use run::{Options, RunError, Started, run};
 pub use snapshot::{ListenerSnapshot, Snapshot};
 pub use worker::Worker;

@@ -1,19 +1,17 @@
-//! A configuration made ready to serve: route tables compiled, filters built, clusters with their hosts. Made on the
+//! A configuration made ready to serve: listeners with their chains (`chain`), clusters with their hosts. Made on the
 //! control thread, shared by all workers, never changed.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::access_log::{Log, Sinks};
+use super::chain::ChainSnapshot;
+use crate::access_log::Sinks;
 use crate::cluster::Cluster;
-use crate::config::{self, Config, FilterOverride};
-use crate::filter::{self, FilterFactory};
-use crate::listener::{ConnectionLimit, RouteExtras};
-use crate::route::RouteTable;
+use crate::config::{self, Config};
+use crate::listener::{Arrival, ConnectionLimit};
 use crate::runtime::net::Addr;
-use crate::stats::{Http2Stats, HttpStats, ListenerStats, Registry, Scope};
-use crate::stream::edits::HeaderEditor;
+use crate::stats::{ListenerStats, Registry, Scope};
 
 /// One configuration, ready to serve. The default has nothing to serve.
 #[derive(Default)]
@@ -31,17 +29,11 @@ pub struct ListenerSnapshot {
     pub name: Arc<str>,
     pub address: Addr,
     pub backlog: i32,
-    pub http: Arc<config::Http>,
-    pub limits: Arc<nuncio_h1::Limits>,
-    pub h2_limits: nuncio_h2::Limits,
-    pub routes: Arc<RouteTable>,
-    pub extras: Arc<[RouteExtras]>,
-    pub filters: Arc<[Arc<dyn FilterFactory>]>,
     pub connections: Arc<ConnectionLimit>,
-    pub stats: Arc<Scope<HttpStats>>,
-    pub http2_stats: Arc<Scope<Http2Stats>>,
-    pub listener_stats: Arc<Scope<ListenerStats>>,
-    pub access_logs: Vec<Log>,
+    pub stats: Arc<Scope<ListenerStats>>,
+    pub arrival: Arc<Arrival>,
+    /// At least one; `arrival` names them by their place.
+    pub chains: Vec<ChainSnapshot>,
 }
 
 /// Something that only turns up while building. The configuration reader finds nearly all of it first, with a position.
@@ -67,8 +59,7 @@ impl Builder<'_> {
     pub(super) fn build(&mut self, config: Config) -> Result<Snapshot, BuildError> {
         let clusters: Vec<Arc<Cluster>> =
             config.clusters.iter().map(|(name, cluster)| self.cluster(name, cluster)).collect();
-        let slots: BTreeMap<&str, usize> =
-            config.clusters.keys().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
+        let slots = Slots(config.clusters.keys().enumerate().map(|(at, name)| (name.as_str(), at)).collect());
         let listeners = config
             .listeners
             .iter()
@@ -89,106 +80,34 @@ impl Builder<'_> {
         &mut self,
         config: &Config,
         listener: &config::Listener,
-        slots: &BTreeMap<&str, usize>,
+        slots: &Slots<'_>,
     ) -> Result<ListenerSnapshot, BuildError> {
-        let name = &listener.name;
-        // The reader has checked that every name exists.
-        let resolve = |cluster: &str| slots.get(cluster).copied().unwrap_or_default();
-        let routes = RouteTable::build(&listener.routes, &listener.http, resolve)
-            .map_err(|(at, error)| BuildError(format!("listener {name}: routes[{at}]: {error}")))?;
-        let websocket = routes.routes().iter().any(|route| route.upgrades.contains(&config::Upgrade::Websocket));
-        let filters = self.listener_filters(listener);
-        let extras = listener.routes.iter().enumerate().map(|(at, route)| {
-            self.extras(listener, &filters, route)
-                .map_err(|error| BuildError(format!("listener {name}: routes[{at}]: {error}")))
-        });
-        let extras = extras.collect::<Result<Arc<[RouteExtras]>, BuildError>>()?;
         let key = key(listener);
         let running = self.current.listeners.iter().find(|running| running.key == key);
         let connections =
             running.map_or_else(|| Arc::new(ConnectionLimit::new(0)), |running| running.connections.clone());
         let logs = listener.access_log.as_ref().unwrap_or(&config.access_log);
-        let access_logs = logs.iter().map(|log| self.logs.open(log)).collect::<Result<Vec<Log>, _>>();
+        let chains = listener.chains.iter().map(|chain| self.chain(chain, logs, slots)).collect::<Result<_, _>>()?;
         Ok(ListenerSnapshot {
-            name: name.as_str().into(),
+            name: listener.name.as_str().into(),
             address: listener.address.clone(),
             backlog: i32::try_from(listener.tcp_backlog_size).unwrap_or(i32::MAX),
-            limits: Arc::new(limits(&listener.http)),
-            h2_limits: listener.http.h2_limits(websocket),
-            routes: Arc::new(routes),
-            extras,
-            filters,
             connections,
-            stats: self.registry.scope::<HttpStats>(&format!("http.{name}"), self.workers),
-            http2_stats: self.registry.scope::<Http2Stats>(&format!("http.{name}.http2"), self.workers),
-            listener_stats: self
-                .registry
-                .scope::<ListenerStats>(&format!("listener.{}", listener.address), self.workers),
-            access_logs: access_logs.map_err(|error| BuildError(format!("listener {name}: access_log: {error}")))?,
-            http: Arc::new(listener.http.clone()),
+            stats: self.registry.scope::<ListenerStats>(&format!("listener.{}", listener.address), self.workers),
+            arrival: Arc::new(Arrival::new(listener)),
+            chains,
             key,
         })
     }
+}
 
-    fn filter_cx<'a>(&'a mut self, listener: &'a str) -> filter::Build<'a> {
-        filter::Build { registry: self.registry, listener, workers: self.workers }
-    }
+/// The places of the clusters, by name.
+pub(super) struct Slots<'a>(BTreeMap<&'a str, usize>);
 
-    /// Filters that did not change are the same ones: a token bucket is not full again after each reload.
-    fn listener_filters(&mut self, listener: &config::Listener) -> Arc<[Arc<dyn FilterFactory>]> {
-        let running = self.current.listeners.iter().zip(&self.current.config.listeners);
-        let same =
-            |(_, config): &(_, &config::Listener)| config.name == listener.name && config.filters == listener.filters;
-        match running.clone().find(same) {
-            Some((running, _)) => running.filters.clone(),
-            None => filter::build(&listener.filters, &mut self.filter_cx(&listener.name)).into(),
-        }
-    }
-
-    fn extras(
-        &mut self,
-        listener: &config::Listener,
-        filters: &[Arc<dyn FilterFactory>],
-        route: &config::Route,
-    ) -> Result<RouteExtras, BuildError> {
-        let editor = |edits| HeaderEditor::new(edits).map_err(|error| BuildError(error.to_string()));
-        let chain = (!route.filters.is_empty()).then(|| {
-            self.running_chain(listener, route).unwrap_or_else(|| self.route_filters(listener, filters, route))
-        });
-        Ok(RouteExtras { request: editor(&route.request_headers)?, response: editor(&route.response_headers)?, chain })
-    }
-
-    /// The chain of a route that has not changed.
-    fn running_chain(
-        &self,
-        listener: &config::Listener,
-        route: &config::Route,
-    ) -> Option<Arc<[Arc<dyn FilterFactory>]>> {
-        let mut running = self.current.listeners.iter().zip(&self.current.config.listeners);
-        let (snapshot, config) =
-            running.find(|(_, config)| config.name == listener.name && config.filters == listener.filters)?;
-        let at = config.routes.iter().position(|running| running == route)?;
-        snapshot.extras[at].chain.clone()
-    }
-
-    /// The listener's own filters, but for those that the route turns off or sets anew.
-    fn route_filters(
-        &mut self,
-        listener: &config::Listener,
-        filters: &[Arc<dyn FilterFactory>],
-        route: &config::Route,
-    ) -> Arc<[Arc<dyn FilterFactory>]> {
-        let mut chain = Vec::with_capacity(filters.len());
-        for (config, factory) in listener.filters.iter().zip(filters) {
-            match route.filters.get(config.type_name()) {
-                Some(FilterOverride::Off) => {}
-                Some(FilterOverride::Settings(settings)) => {
-                    chain.extend(filter::build(std::slice::from_ref(settings), &mut self.filter_cx(&listener.name)));
-                }
-                None => chain.push(factory.clone()),
-            }
-        }
-        chain.into()
+impl Slots<'_> {
+    /// The reader has checked that every name exists.
+    pub(super) fn find(&self, cluster: &str) -> usize {
+        self.0.get(cluster).copied().unwrap_or_default()
     }
 }
 
@@ -196,16 +115,5 @@ fn key(listener: &config::Listener) -> String {
     match &listener.address {
         Addr::Inet(address) if address.port() == 0 => format!("{}#{}", listener.address, listener.name),
         address => address.to_string(),
-    }
-}
-
-fn limits(http: &config::Http) -> nuncio_h1::Limits {
-    nuncio_h1::Limits {
-        head_bytes: http.max_request_headers,
-        fields: http.max_headers_count,
-        target_bytes: http.max_request_target,
-        underscores: http.headers_with_underscores_action.into(),
-        keep_trailers: http.enable_trailers,
-        ..nuncio_h1::Limits::default()
     }
 }

@@ -6,14 +6,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ListenerSnapshot, Snapshot};
+use super::{ChainSnapshot, HttpSnapshot, ListenerSnapshot, ServiceSnapshot, Snapshot, TcpSnapshot};
 use crate::cluster::ClusterView;
-use crate::listener::{ConnectionLimit, ConnectionStats, Connections, ListenerSlot, ListenerView, accept_loop};
+use crate::listener::{
+    ChainSlot, ConnectionLimit, ConnectionStats, Connections, ListenerView, Port, PortView, Slot, TcpView, accept_loop,
+};
 use crate::runtime::Rt;
 use crate::runtime::control::Sender;
 use crate::runtime::mailbox;
 use crate::runtime::net::Listener;
-use crate::stats::{Handle, Scope, ServerStats};
+use crate::stats::{Handle, ListenerStats, Scope, ServerStats};
 use crate::stream::buffers::Buffers;
 
 /// How often idle upstream connections are looked over.
@@ -75,7 +77,7 @@ pub(super) async fn worker_main(rt: Rt, receiver: mailbox::Receiver<Command>, sh
         worker,
         process_limit: shared.connections,
         stats: shared.stats.worker(rt.worker_index()),
-        slots: RefCell::default(),
+        ports: RefCell::default(),
         retired: RefCell::default(),
         clusters: RefCell::default(),
         retired_clusters: RefCell::default(),
@@ -100,9 +102,9 @@ struct State {
     process_limit: Arc<ConnectionLimit>,
     stats: Handle<ServerStats>,
     /// By key.
-    slots: RefCell<BTreeMap<String, Rc<ListenerSlot>>>,
-    /// Listeners that are gone from the configuration and still have connections.
-    retired: RefCell<Vec<Rc<ListenerSlot>>>,
+    ports: RefCell<BTreeMap<String, Rc<Port>>>,
+    /// Of listeners and chains that are gone from the configuration and still have some.
+    retired: RefCell<Vec<Connections>>,
     /// In the order of the snapshot.
     clusters: RefCell<Vec<Rc<ClusterView>>>,
     /// Clusters that are gone from the configuration and still have requests waiting.
@@ -112,29 +114,45 @@ struct State {
 impl State {
     fn apply(&self, snapshot: &Arc<Snapshot>, mut sockets: BTreeMap<String, Listener>) {
         let clusters = self.take_clusters(snapshot);
-        let mut slots = BTreeMap::new();
-        let mut before = self.slots.take();
+        let mut ports = BTreeMap::new();
+        let mut before = self.ports.take();
         for listener in &snapshot.listeners {
-            let view = Rc::new(self.view(listener, &clusters));
-            if let Some(slot) = before.remove(&listener.key) {
-                slot.set_view(view);
-                slots.insert(listener.key.clone(), slot);
+            if let Some(port) = before.remove(&listener.key) {
+                let had = port.view();
+                port.set_view(Rc::new(self.port_view(listener, &had.chains, &clusters)));
+                self.retire_chains(&had.chains, &port.view().chains);
+                ports.insert(listener.key.clone(), port);
             } else if let Some(socket) = sockets.remove(&listener.key)
-                && let Some(slot) = self.open(listener, view, socket)
+                && let Some(port) = self.open(listener, &clusters, socket)
             {
-                slots.insert(listener.key.clone(), slot);
+                ports.insert(listener.key.clone(), port);
             }
         }
-        for slot in before.into_values() {
-            slot.connections.drain();
-            self.retired.borrow_mut().push(slot);
+        for port in before.into_values() {
+            port.drain();
+            self.retire(&port);
         }
-        *self.slots.borrow_mut() = slots;
+        *self.ports.borrow_mut() = ports;
         for view in self.clusters.replace(clusters.to_vec()) {
             if !clusters.iter().any(|kept| Rc::ptr_eq(kept, &view)) {
                 view.retire();
                 self.retired_clusters.borrow_mut().push(view);
             }
+        }
+    }
+
+    /// Remembers the connections of a port that accepts no more.
+    fn retire(&self, port: &Port) {
+        let view = port.view();
+        let chains = view.chains.iter().map(ChainSlot::connections);
+        self.retired.borrow_mut().extend(std::iter::once(&port.connections).chain(chains).cloned());
+    }
+
+    /// Chains that are not among those of now drain.
+    fn retire_chains(&self, before: &[ChainSlot], now: &[ChainSlot]) {
+        for chain in before.iter().filter(|chain| !now.iter().any(|kept| kept.is_same(chain))) {
+            chain.connections().drain();
+            self.retired.borrow_mut().push(chain.connections().clone());
         }
     }
 
@@ -147,40 +165,99 @@ impl State {
         snapshot.clusters.iter().map(view).collect()
     }
 
-    fn view(&self, listener: &ListenerSnapshot, clusters: &Rc<[Rc<ClusterView>]>) -> ListenerView {
+    /// The chains of a listener: those that run already keep their places, and their connections.
+    fn port_view(&self, listener: &ListenerSnapshot, had: &[ChainSlot], clusters: &Rc<[Rc<ClusterView>]>) -> PortView {
+        let stats = listener.stats.worker(self.worker.rt.worker_index());
+        let connections = || Connections::new(listener.connections.clone(), self.process_limit.clone());
+        let slot = |chain: &ChainSnapshot| {
+            let known = had.iter().find(|slot| slot.name() == &chain.name);
+            match &chain.service {
+                ServiceSnapshot::Http(http) => {
+                    let view = Rc::new(self.http_view(chain, http, &stats, clusters));
+                    ChainSlot::Http(match known {
+                        Some(ChainSlot::Http(slot)) => slot.with_view(view),
+                        _ => Rc::new(Slot::new(self.worker.clone(), chain.name.clone(), connections(), view)),
+                    })
+                }
+                ServiceSnapshot::Tcp(tcp) => {
+                    let view = Rc::new(self.tcp_view(chain, tcp, &stats, clusters));
+                    ChainSlot::Tcp(match known {
+                        Some(ChainSlot::Tcp(slot)) => slot.with_view(view),
+                        _ => Rc::new(Slot::new(self.worker.clone(), chain.name.clone(), connections(), view)),
+                    })
+                }
+            }
+        };
+        let chains = listener.chains.iter().map(slot).collect();
+        PortView { stats, arrival: listener.arrival.clone(), chains }
+    }
+
+    fn http_view(
+        &self,
+        chain: &ChainSnapshot,
+        http: &HttpSnapshot,
+        listener_stats: &Handle<ListenerStats>,
+        clusters: &Rc<[Rc<ClusterView>]>,
+    ) -> ListenerView {
         let index = self.worker.rt.worker_index();
         ListenerView {
             worker: self.worker.clone(),
-            http: listener.http.clone(),
+            http: http.http.clone(),
             // A copy for each worker: its references are counted where no other worker writes.
-            limits: Arc::new((*listener.limits).clone()),
-            h2_limits: Arc::new(listener.h2_limits.clone()),
+            limits: Arc::new((*http.limits).clone()),
+            h2_limits: Arc::new(http.h2_limits.clone()),
             upstream_limits: Arc::new(nuncio_h1::Limits {
-                keep_trailers: listener.http.enable_trailers,
+                keep_trailers: http.http.enable_trailers,
                 ..nuncio_h1::Limits::default()
             }),
-            routes: listener.routes.clone(),
-            extras: listener.extras.clone(),
-            filters: listener.filters.clone(),
+            routes: http.routes.clone(),
+            extras: http.extras.clone(),
+            filters: chain.filters.clone(),
             clusters: clusters.clone(),
             connection_stats: Rc::new(ConnectionStats {
-                http: listener.stats.worker(index),
-                listener: listener.listener_stats.worker(index),
+                http: http.stats.worker(index),
+                listener: listener_stats.clone(),
             }),
-            stats: listener.stats.worker(index),
-            http2_stats: listener.http2_stats.worker(index),
-            listener_stats: listener.listener_stats.worker(index),
-            access_logs: listener.access_logs.iter().map(|log| log.logger(index)).collect(),
+            stats: http.stats.worker(index),
+            http2_stats: http.http2_stats.worker(index),
+            listener_stats: listener_stats.clone(),
+            access_logs: chain.access_logs.iter().map(|log| log.logger(index)).collect(),
         }
     }
 
-    fn open(&self, listener: &ListenerSnapshot, view: Rc<ListenerView>, socket: Listener) -> Option<Rc<ListenerSlot>> {
+    fn tcp_view(
+        &self,
+        chain: &ChainSnapshot,
+        tcp: &TcpSnapshot,
+        listener_stats: &Handle<ListenerStats>,
+        clusters: &Rc<[Rc<ClusterView>]>,
+    ) -> TcpView {
+        let index = self.worker.rt.worker_index();
+        TcpView {
+            worker: self.worker.clone(),
+            tcp: tcp.tcp.clone(),
+            routes: tcp.routes.clone(),
+            filters: chain.filters.clone(),
+            clusters: clusters.clone(),
+            stats: tcp.stats.worker(index),
+            listener_stats: listener_stats.clone(),
+            access_logs: chain.access_logs.iter().map(|log| log.logger(index)).collect(),
+        }
+    }
+
+    fn open(
+        &self,
+        listener: &ListenerSnapshot,
+        clusters: &Rc<[Rc<ClusterView>]>,
+        socket: Listener,
+    ) -> Option<Rc<Port>> {
         let connections = Connections::new(listener.connections.clone(), self.process_limit.clone());
-        let slot = Rc::new(ListenerSlot::new(self.worker.clone(), listener.name.clone(), connections, view));
+        let view = Rc::new(self.port_view(listener, &[], clusters));
+        let port = Rc::new(Port::new(self.worker.clone(), listener.name.clone(), connections, view));
         match socket.into_worker(&self.worker.rt) {
             Ok(socket) => {
-                self.worker.rt.spawn(accept_loop(socket, slot.clone()));
-                Some(slot)
+                self.worker.rt.spawn(accept_loop(socket, port.clone()));
+                Some(port)
             }
             Err(error) => {
                 log::error!("listener {}: {error}", listener.name);
@@ -190,15 +267,16 @@ impl State {
     }
 
     fn drain(&self, done: Sender<usize>) {
-        let mut retired = self.retired.borrow_mut();
-        retired.extend(self.slots.take().into_values());
-        retired.iter().for_each(|slot| slot.connections.drain());
-        let slots = retired.clone();
-        drop(retired);
+        for port in self.ports.take().into_values() {
+            port.drain();
+            self.retire(&port);
+        }
+        let retired = self.retired.borrow().clone();
+        retired.iter().for_each(Connections::drain);
         let index = self.worker.rt.worker_index();
         self.worker.rt.spawn(async move {
-            for slot in &slots {
-                std::future::poll_fn(|task| slot.connections.poll_empty(task)).await;
+            for connections in &retired {
+                std::future::poll_fn(|task| connections.poll_empty(task)).await;
             }
             // Nobody listens any more when the drain took too long.
             let _ = done.try_send(index);
@@ -222,6 +300,6 @@ async fn sweep(state: Rc<State>) {
         pause = if short { SWEEP_BUSY } else { SWEEP };
         let stats = &state.stats;
         stats.panics.add(state.worker.rt.panics().saturating_sub(stats.panics.get()));
-        state.retired.borrow_mut().retain(|slot| slot.connections.open() > 0);
+        state.retired.borrow_mut().retain(|connections| connections.open() > 0);
     }
 }

@@ -11,6 +11,8 @@ scope! {
         upstream_cx_http2_total: Counter,
         upstream_cx_connect_fail: Counter,
         upstream_cx_connect_timeout: Counter,
+        /// As many hosts refused a proxied connection as may be tried.
+        upstream_cx_connect_attempts_exceeded: Counter,
         upstream_cx_overflow: Counter,
         upstream_cx_connect_ms: Histogram,
         upstream_cx_length_ms: Histogram,

@@ -1,4 +1,4 @@
-//! Stats of filters. Their scopes have the prefix of the HTTP listener, `http.<prefix>`.
+//! Stats of filters. Their scopes have the prefix of the chain: `http.<prefix>`, or `tcp.<prefix>`.
 
 use super::scope::scope;
 
@@ -33,5 +33,21 @@ scope! {
         ok: Counter = "http_local_rate_limit.ok",
         rate_limited: Counter = "http_local_rate_limit.rate_limited",
         enforced: Counter = "http_local_rate_limit.enforced",
+    }
+}
+
+scope! {
+    /// Filters `ip_allow` and `ip_deny`.
+    pub struct RbacStats {
+        allowed: Counter = "rbac.allowed",
+        denied: Counter = "rbac.denied",
+    }
+}
+
+scope! {
+    /// Filter `connection_limit`.
+    pub struct ConnectionLimitStats {
+        active_connections: Gauge = "connection_limit.active_connections",
+        limited_connections: Counter = "connection_limit.limited_connections",
     }
 }

@@ -120,7 +120,7 @@ impl Stream {
     }
 
     fn acquire(&mut self, sending: Box<Sending>, host: usize, fresh: bool) {
-        let acquire = Acquire::new(sending.view.clone(), host, fresh);
+        let acquire = Acquire::new(sending.view.clone(), host, fresh, &self.info.connection);
         self.info.host = Some(sending.host.clone());
         self.attempt = Attempt::Acquiring(sending, acquire);
     }

@@ -10,21 +10,56 @@ use nuncio_http::{HeaderList, RequestHead, ResponseHead};
 
 use crate::cluster::HostView;
 use crate::error::ResponseFlags;
-use crate::runtime::Rt;
 use crate::runtime::net::Addr;
+use crate::runtime::{Rt, Transport};
 
 /// The downstream connection, shared by its streams.
 #[derive(Debug)]
 pub struct ConnectionInfo {
     /// Unique in this process.
     pub id: u64,
-    /// The peer of the socket.
+    /// The peer of the socket, or for whom it connects by its PROXY header.
     pub remote: Addr,
     pub local: Addr,
-    /// The listener's name.
+    /// The peer of the socket, where that is another one.
+    pub direct_remote: Option<Box<Addr>>,
+    /// The name of the listener, or of its chain.
     pub listener: Arc<str>,
+    /// The name that a TLS hello asked for, lower case.
+    pub server_name: Option<Box<str>>,
     /// Bytes of request bodies that its streams keep to send them again.
     pub replay: Cell<usize>,
+}
+
+impl ConnectionInfo {
+    /// A connection that is what its socket says.
+    pub fn new(id: u64, transport: &dyn Transport, listener: &Arc<str>) -> ConnectionInfo {
+        ConnectionInfo {
+            id,
+            remote: transport.peer_addr().clone(),
+            local: transport.local_addr().clone(),
+            direct_remote: None,
+            listener: listener.clone(),
+            server_name: None,
+            replay: Cell::new(0),
+        }
+    }
+}
+
+impl ConnectionInfo {
+    /// The peer of the socket.
+    pub fn direct(&self) -> &Addr {
+        self.direct_remote.as_deref().unwrap_or(&self.remote)
+    }
+}
+
+/// Where a filter sends a connection that carries bytes, in place of the routes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Back to where it came from.
+    Echo,
+    /// To the cluster of this name, if there is one.
+    Cluster(Box<str>),
 }
 
 /// One stream.
@@ -59,6 +94,7 @@ pub struct StreamInfo {
     /// Body bytes from the client, and to it.
     pub bytes_received: u64,
     pub bytes_sent: u64,
+    pub target: Option<Target>,
 }
 
 /// Points in time of one stream.
@@ -81,6 +117,11 @@ pub struct Times {
 impl StreamInfo {
     /// A stream whose request head has come, its first byte at `start`.
     pub fn new(connection: Rc<ConnectionInfo>, head: RequestHead, start: Instant, rt: &Rt) -> StreamInfo {
+        StreamInfo { request: Some(head), ..StreamInfo::bytes(connection, start, rt) }
+    }
+
+    /// A stream without heads: a connection that carries bytes.
+    pub fn bytes(connection: Rc<ConnectionInfo>, start: Instant, rt: &Rt) -> StreamInfo {
         StreamInfo {
             client: connection.remote.inet().map(|peer| peer.ip()),
             connection,
@@ -88,7 +129,7 @@ impl StreamInfo {
             start_time: SystemTime::UNIX_EPOCH
                 + rt.unix_time().saturating_sub(rt.now().saturating_duration_since(start)),
             times: Times::default(),
-            request: Some(head),
+            request: None,
             response: None,
             response_trailers: None,
             status: 0,
@@ -101,6 +142,7 @@ impl StreamInfo {
             attempts: 0,
             bytes_received: 0,
             bytes_sent: 0,
+            target: None,
         }
     }
 }

@@ -10,26 +10,27 @@
 //! ```
 //! Dropping it at any point gives everything back.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use super::Ready;
-use super::connection::Connection;
+use super::connect::Connect;
+use super::connection::{Connection, Spoken};
 use super::h2::{self, Wait};
 use crate::cluster::{ClusterView, Permit, Resource};
 use crate::error::{Error, Kind, Phase};
-use crate::runtime::Rt;
-use crate::runtime::net::{Connect, Stream};
+use crate::runtime::{Rt, Transport};
 use crate::stream::buffers::Buffers;
+use crate::stream::info::ConnectionInfo;
 
 pub struct Acquire {
     view: Rc<ClusterView>,
     host: usize,
     /// No idle connection: one of them has just turned out dead.
     fresh: bool,
+    /// For whom.
+    client: Rc<ConnectionInfo>,
     state: State,
 }
 
@@ -47,7 +48,6 @@ enum State {
     Connecting {
         connect: Connect,
         permit: Option<Permit>,
-        started: Instant,
     },
 }
 
@@ -58,8 +58,8 @@ struct Pending {
 }
 
 impl Acquire {
-    pub fn new(view: Rc<ClusterView>, host: usize, fresh: bool) -> Acquire {
-        Acquire { view, host, fresh, state: State::Start }
+    pub fn new(view: Rc<ClusterView>, host: usize, fresh: bool, client: &Rc<ConnectionInfo>) -> Acquire {
+        Acquire { view, host, fresh, client: client.clone(), state: State::Start }
     }
 
     pub fn host(&self) -> usize {
@@ -69,7 +69,7 @@ impl Acquire {
     /// When the connect has to be done, while there is one.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Connecting { started, .. } => Some(*started + self.view.shared.config.connect_timeout),
+            State::Connecting { connect, .. } => Some(connect.deadline()),
             _ => None,
         }
     }
@@ -115,16 +115,10 @@ impl Acquire {
                     };
                     self.connect(permit, rt);
                 }
-                State::Connecting { connect, permit, started } => {
-                    let result = match Pin::new(connect).poll(task) {
-                        Poll::Pending if rt.now() >= *started + self.view.shared.config.connect_timeout => {
-                            self.view.stats.upstream_cx_connect_timeout.inc();
-                            Err(Kind::ConnectTimeout)
-                        }
-                        other => ready!(other).map_err(|_| Kind::Refused),
-                    };
-                    let (permit, started) = (permit.take(), *started);
-                    return Poll::Ready(self.connected(result, permit, started, rt, buffers));
+                State::Connecting { connect, permit } => {
+                    let result = ready!(connect.poll(task, rt));
+                    let permit = permit.take();
+                    return Poll::Ready(self.connected(result, permit, rt, buffers));
                 }
             }
         }
@@ -146,11 +140,11 @@ impl Acquire {
     }
 
     fn connect(&mut self, permit: Permit, rt: &Rt) {
-        let connect = Stream::connect(rt, &self.view.host(self.host).address);
+        let connect = Connect::start(&self.view, self.host, &self.client, rt);
         if self.view.is_http2() {
             self.view.pool.http2.begin(self.host);
         }
-        self.state = State::Connecting { connect, permit: Some(permit), started: rt.now() };
+        self.state = State::Connecting { connect, permit: Some(permit) };
     }
 
     /// Waits for the connection that another request is opening.
@@ -179,22 +173,21 @@ impl Acquire {
 
     fn connected(
         &mut self,
-        result: Result<Stream, Kind>,
+        result: Result<Box<dyn Transport>, Kind>,
         permit: Option<Permit>,
-        started: Instant,
         rt: &Rt,
         buffers: &Rc<Buffers>,
     ) -> Result<Ready, Error> {
         self.state = State::Start;
-        let (stream, permit) = match (result, permit) {
-            (Ok(stream), Some(permit)) => (stream, permit),
+        let (transport, permit) = match (result, permit) {
+            (Ok(transport), Some(permit)) => (transport, permit),
             (Err(kind), _) => return Err(self.failed(kind)),
             (Ok(_), None) => return Err(self.failed(Kind::Refused)),
         };
         let now = rt.now();
-        self.view.stats.upstream_cx_connect_ms.record(now.saturating_duration_since(started));
-        let connection = Connection::new(&self.view, self.host, Box::new(stream), permit, now);
-        if !self.view.is_http2() {
+        let spoken = if self.view.is_http2() { Spoken::Http2 } else { Spoken::Http1 };
+        let connection = Connection::new(&self.view, self.host, transport, permit, spoken, now);
+        if spoken == Spoken::Http1 {
             return Ok(Ready::Http1(connection));
         }
         let shared = h2::Connection::start(connection, &self.view, buffers);
@@ -207,9 +200,7 @@ impl Acquire {
     }
 
     fn failed(&self, kind: Kind) -> Error {
-        self.view.stats.upstream_cx_connect_fail.inc();
         self.view.stats.upstream_rq_pending_failure_eject.inc();
-        self.view.host(self.host).stats.cx_connect_fail.inc();
         if self.view.is_http2() {
             self.view.pool.http2.failed(self.host, kind);
         }

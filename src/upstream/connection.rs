@@ -7,6 +7,15 @@ use std::time::Instant;
 use crate::cluster::{ClusterView, Permit};
 use crate::runtime::Transport;
 
+/// What a connection is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spoken {
+    Http1,
+    Http2,
+    /// What a client and the host agree on.
+    Bytes,
+}
+
 pub struct Connection {
     pub transport: Box<dyn Transport>,
     /// Index of the host in the cluster.
@@ -24,19 +33,20 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(
+    pub fn new(
         view: &Rc<ClusterView>,
         host: usize,
         transport: Box<dyn Transport>,
         permit: Permit,
+        spoken: Spoken,
         now: Instant,
     ) -> Connection {
         let stats = &view.stats;
         stats.upstream_cx_total.inc();
-        if view.is_http2() {
-            stats.upstream_cx_http2_total.inc()
-        } else {
-            stats.upstream_cx_http1_total.inc()
+        match spoken {
+            Spoken::Http1 => stats.upstream_cx_http1_total.inc(),
+            Spoken::Http2 => stats.upstream_cx_http2_total.inc(),
+            Spoken::Bytes => {}
         }
         stats.upstream_cx_active.inc();
         view.host(host).stats.cx_total.inc();
@@ -78,6 +88,10 @@ impl Connection {
         let view = self.view.clone();
         self.transport.detach();
         if view.is_retired() || view.wanted_elsewhere() > 0 || self.transport.has_pending_read() {
+            return;
+        }
+        if view.shared.config.proxy_protocol.is_some() {
+            // It was announced as one client's, and stays that client's alone (row S-24).
             return;
         }
         if self.is_spent() {

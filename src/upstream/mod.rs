@@ -1,6 +1,7 @@
 //! Connections to hosts: opening them, keeping them, speaking HTTP on them.
 
 pub mod acquire;
+pub mod connect;
 pub mod connection;
 mod exchange;
 pub mod h1;

@@ -1,24 +1,32 @@
 //! `filters`: what stands between a route and its action, in order.
 
 mod buffer;
+mod connection_limit;
 mod cors;
+mod echo;
 mod fault;
 mod grpc_stats;
 mod grpc_web;
 mod header_mutation;
+mod ip_ranges;
 mod local_rate_limit;
+mod sni_cluster;
 
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
 pub use self::buffer::Buffer;
+pub use self::connection_limit::ConnectionLimit;
 pub use self::cors::Cors;
+pub use self::echo::Echo;
 pub use self::fault::{Fault, FaultAbort, FaultDelay};
 pub use self::grpc_stats::GrpcStats;
 pub use self::grpc_web::GrpcWeb;
 pub use self::header_mutation::HeaderMutation;
+pub use self::ip_ranges::IpRanges;
 pub use self::local_rate_limit::LocalRateLimit;
+pub use self::sni_cluster::SniCluster;
 use super::text::{Complaint, Cx, Kind, Node, Object, quote, read};
 
 /// One entry of `filters`: `{ "type": NAME, ...its settings }`.
@@ -32,12 +40,29 @@ pub enum Filter {
     Cors(Cors),
     GrpcStats(GrpcStats),
     GrpcWeb(GrpcWeb),
+    IpAllow(IpRanges),
+    IpDeny(IpRanges),
+    ConnectionLimit(ConnectionLimit),
+    SniCluster(SniCluster),
+    Echo(Echo),
 }
 
 impl Filter {
     /// Every filter type, as the configuration names it.
-    pub const TYPES: &[&str] =
-        &["buffer", "cors", "fault", "grpc_stats", "grpc_web", "header_mutation", "local_rate_limit"];
+    pub const TYPES: &[&str] = &[
+        "buffer",
+        "connection_limit",
+        "cors",
+        "echo",
+        "fault",
+        "grpc_stats",
+        "grpc_web",
+        "header_mutation",
+        "ip_allow",
+        "ip_deny",
+        "local_rate_limit",
+        "sni_cluster",
+    ];
 
     /// The `type` of this filter.
     pub fn type_name(&self) -> &'static str {
@@ -49,7 +74,39 @@ impl Filter {
             Filter::GrpcWeb(_) => "grpc_web",
             Filter::HeaderMutation(_) => "header_mutation",
             Filter::LocalRateLimit(_) => "local_rate_limit",
+            Filter::IpAllow(_) => "ip_allow",
+            Filter::IpDeny(_) => "ip_deny",
+            Filter::ConnectionLimit(_) => "connection_limit",
+            Filter::SniCluster(_) => "sni_cluster",
+            Filter::Echo(_) => "echo",
         }
+    }
+
+    /// What it can stand in: listeners of `"protocol": "http"`, and of `"tcp"`.
+    fn protocols(&self) -> &'static [&'static str] {
+        match self {
+            Filter::Buffer(_)
+            | Filter::Cors(_)
+            | Filter::Fault(_)
+            | Filter::GrpcStats(_)
+            | Filter::GrpcWeb(_)
+            | Filter::HeaderMutation(_) => &["http"],
+            Filter::LocalRateLimit(_) | Filter::IpAllow(_) | Filter::IpDeny(_) => &["http", "tcp"],
+            Filter::ConnectionLimit(_) | Filter::SniCluster(_) | Filter::Echo(_) => &["tcp"],
+        }
+    }
+
+    /// It says itself where a connection goes: no route is needed.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Filter::SniCluster(_) | Filter::Echo(_))
+    }
+}
+
+/// Refuses filters that see nothing where this protocol is spoken.
+pub(super) fn check(cx: &Cx, node: &Node, filters: &[Filter], protocol: &str) {
+    for filter in filters.iter().filter(|filter| !filter.protocols().contains(&protocol)) {
+        let what = format!("the filter \"{}\" has nothing to do in \"protocol\": \"{protocol}\"", filter.type_name());
+        cx.refuse::<()>(node, what);
     }
 }
 
@@ -157,6 +214,11 @@ fn settings(cx: &Cx, node: &Node, o: &mut Object, name: &str, base: Option<&Filt
         "grpc_web" => grpc_web::read(o).map(Filter::GrpcWeb),
         "header_mutation" => header_mutation::read(o, base!(HeaderMutation)).map(Filter::HeaderMutation),
         "local_rate_limit" => local_rate_limit::read(o, base!(LocalRateLimit)).map(Filter::LocalRateLimit),
+        "ip_allow" => ip_ranges::read(o, base!(IpAllow)).map(Filter::IpAllow),
+        "ip_deny" => ip_ranges::read(o, base!(IpDeny)).map(Filter::IpDeny),
+        "connection_limit" => connection_limit::read(o, base!(ConnectionLimit)).map(Filter::ConnectionLimit),
+        "sni_cluster" => sni_cluster::read(o).map(Filter::SniCluster),
+        "echo" => echo::read(o).map(Filter::Echo),
         _ => cx.refuse(node, unknown_type(cx, name)),
     }
 }
@@ -173,6 +235,10 @@ impl Serialize for FilterOverride {
             FilterOverride::Settings(Filter::GrpcWeb(settings)) => settings.serialize(out),
             FilterOverride::Settings(Filter::HeaderMutation(settings)) => settings.serialize(out),
             FilterOverride::Settings(Filter::LocalRateLimit(settings)) => settings.serialize(out),
+            FilterOverride::Settings(Filter::IpAllow(settings) | Filter::IpDeny(settings)) => settings.serialize(out),
+            FilterOverride::Settings(Filter::ConnectionLimit(settings)) => settings.serialize(out),
+            FilterOverride::Settings(Filter::SniCluster(settings)) => settings.serialize(out),
+            FilterOverride::Settings(Filter::Echo(settings)) => settings.serialize(out),
         }
     }
 }

@@ -135,8 +135,11 @@ fn load_says_why_a_file_cannot_be_read() {
 
 #[test]
 fn hints_know_every_key_where_it_belongs() {
-    let (_, text) = files("good").into_iter().find(|(path, _)| name(path) == "full.json").unwrap();
-    let config: serde_json::Value = serde_json::from_str(&good(&text).to_json()).unwrap();
+    let effective = |file: &str| -> serde_json::Value {
+        let (_, text) = files("good").into_iter().find(|(path, _)| name(path) == file).unwrap();
+        serde_json::from_str(&good(&text).to_json()).unwrap()
+    };
+    let (config, layer4) = (effective("full.json"), effective("layer4.json"));
     let places: [(&str, &str); 14] = [
         ("the top level", ""),
         ("\"listeners\"", "/listeners/0"),
@@ -153,10 +156,17 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"access_log\"", "/access_log/0"),
         ("\"node\"", "/node"),
     ];
-    assert_eq!(places.len(), PLACES.len());
-    for (place, pointer) in places {
+    let places4: [(&str, &str); 4] = [
+        ("\"tcp\" of a listener", "/listeners/0/tcp"),
+        ("\"proxy_protocol\" of a listener", "/listeners/0/proxy_protocol"),
+        ("\"chains\" of a listener", "/listeners/1/chains/0"),
+        ("\"match\" of a chain", "/listeners/1/chains/0/match"),
+    ];
+    assert_eq!(places.len() + places4.len(), PLACES.len());
+    let places = places.map(|(place, pointer)| (place, &config, pointer));
+    for (place, file, pointer) in places.into_iter().chain(places4.map(|(place, pointer)| (place, &layer4, pointer))) {
         let (_, keys) = PLACES.iter().find(|(name, _)| *name == place).unwrap();
-        for key in config.pointer(pointer).unwrap().as_object().unwrap().keys() {
+        for key in file.pointer(pointer).unwrap().as_object().unwrap().keys() {
             assert!(keys.contains(&key.as_str()), "{key} in {place}");
         }
     }

@@ -15,10 +15,21 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "http",
             "filters",
             "routes",
+            "tcp",
+            "chains",
+            "proxy_protocol",
+            "detect_timeout",
             "access_log",
             "max_connections",
             "tcp_backlog_size",
         ],
+    ),
+    ("\"chains\" of a listener", &["name", "match", "protocol", "http", "tcp", "filters", "routes"]),
+    ("\"match\" of a chain", &["destination_port", "destination", "sni", "transport", "alpn", "source", "source_port"]),
+    ("\"proxy_protocol\" of a listener", &["from", "optional"]),
+    (
+        "\"tcp\" of a listener",
+        &["idle_timeout", "max_connection_duration", "half_close_timeout", "max_connect_attempts"],
     ),
     (
         "\"http\" of a listener",
@@ -101,7 +112,10 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "filters",
         ],
     ),
-    ("\"match\" of a route", &["host", "path", "method", "grpc", "headers", "query"]),
+    (
+        "\"match\" of a route",
+        &["host", "path", "method", "grpc", "headers", "query", "sni", "source", "destination_port"],
+    ),
     ("\"path\" of a match", &["exact", "prefix", "path_separated_prefix", "regex", "ignore_case"]),
     (
         "\"clusters\"",
@@ -115,6 +129,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "max_idle_connections",
             "max_requests_per_connection",
             "circuit_breaker",
+            "proxy_protocol",
         ],
     ),
     (

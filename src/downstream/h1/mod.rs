@@ -44,11 +44,17 @@ enum Next {
 }
 
 impl Connection {
-    /// Serves requests until one side has had enough.
-    pub async fn serve(mut self) {
+    /// Serves requests until one side has had enough. `first`: what was read of them already.
+    pub fn serve_from(mut self, first: Option<ReadBuffer>) -> impl Future<Output = ()> {
+        self.first = first.filter(|first| !first.bytes.is_empty()).map(Box::new);
+        self.serve()
+    }
+
+    async fn serve(mut self) {
         self.ended_by = Side::Downstream;
-        while self.idle().await {
-            let mut buffer = ReadBuffer::new(&self.slot.worker.buffers);
+        while self.first.is_some() || self.idle().await {
+            let first = self.first.take().map(|first| *first);
+            let mut buffer = first.unwrap_or_else(|| ReadBuffer::new(&self.slot.worker.buffers));
             if self.is_new() {
                 match Box::pin(self.detect(&mut buffer)).await {
                     None => continue,

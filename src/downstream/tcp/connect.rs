@@ -1,0 +1,88 @@
+//! Finding the host of a proxied connection: one after the other, until one takes it or as many were tried as may be.
+
+use std::rc::Rc;
+use std::task::Poll;
+
+use super::session::{End, Session};
+use crate::cluster::{ClusterView, Permit, Resource};
+use crate::error::Kind;
+use crate::runtime::{Hangup, Transport};
+use crate::upstream::connect::Connect;
+use crate::upstream::connection::{Connection, Spoken};
+
+/// The host's end, counted as a connection and as a request until it is dropped.
+pub(super) struct Upstream {
+    pub(super) connection: Connection,
+    _request: Permit,
+}
+
+/// Times the balancer is asked again when it names the host that has just failed.
+const OTHER_HOST: usize = 4;
+
+/// Connects to a host of the cluster. The client may go meanwhile, and is noticed.
+pub(super) async fn connect(session: &mut Session, view: Rc<ClusterView>) -> Result<Upstream, End> {
+    let stats = &view.stats;
+    let Some(request) = Permit::try_new(&view, Resource::Requests) else {
+        stats.upstream_rq_pending_overflow.inc();
+        return Err(End::Upstream(Kind::Overflow));
+    };
+    let most = session.view().tcp.max_connect_attempts;
+    let mut last = None;
+    for _ in 0..most {
+        let Some(host) = pick(&view, last) else {
+            stats.upstream_cx_none_healthy.inc();
+            return Err(End::Upstream(Kind::NoHealthyHost));
+        };
+        let Some(permit) = Permit::try_new(&view, Resource::Connections) else {
+            stats.upstream_cx_overflow.inc();
+            return Err(End::Upstream(Kind::Overflow));
+        };
+        session.on_attempt(&view, host);
+        match attempt(session, &view, host).await {
+            Ok(Ok(transport)) => {
+                let now = session.rt().now();
+                let connection = Connection::new(&view, host, transport, permit, Spoken::Bytes, now);
+                return Ok(Upstream { connection, _request: request });
+            }
+            Ok(Err(kind)) => last = Some((host, kind)),
+            Err(end) => return Err(end),
+        }
+    }
+    stats.upstream_cx_connect_attempts_exceeded.inc();
+    Err(End::Upstream(last.map_or(Kind::Refused, |(_, kind)| kind)))
+}
+
+/// A host, another one than the last if there is one.
+fn pick(view: &ClusterView, last: Option<(usize, Kind)>) -> Option<usize> {
+    let mut host = view.pick()?;
+    for _ in 0..OTHER_HOST {
+        if last.is_none_or(|(last, _)| last != host) {
+            break;
+        }
+        host = view.pick()?;
+    }
+    Some(host)
+}
+
+async fn attempt(
+    session: &mut Session,
+    view: &Rc<ClusterView>,
+    host: usize,
+) -> Result<Result<Box<dyn Transport>, Kind>, End> {
+    let rt = session.rt().clone();
+    let mut connect = Connect::start(view, host, &session.info().connection, &rt);
+    session.timer.set(Some(connect.deadline()));
+    std::future::poll_fn(|task| {
+        // The timer wakes; whether time is up the connect itself knows.
+        let _ = session.timer.poll(task);
+        if let Poll::Ready(result) = connect.poll(task, &rt) {
+            return Poll::Ready(Ok(result));
+        }
+        match session.transport.poll_hangup(task) {
+            Poll::Ready(Hangup::Reset) => Poll::Ready(Err(End::Client)),
+            // It may have sent what it had to say, and wait for the answer.
+            _ => Poll::Pending,
+        }
+    })
+    .await
+}

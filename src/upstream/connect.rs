@@ -1,0 +1,118 @@
+//! Opening a connection to one host, whoever it is for: HTTP's pools and proxied connections alike.
+//!
+//! ```text
+//!  Socket --connected--> Announcing (a PROXY header, where the cluster wants one) --written--> done
+//!    `-- refused; `connect_timeout` passed, whatever the step: error, counted here
+//! ```
+//! Dropping it gives up. It has no timer: who polls it also polls at its `deadline`.
+
+use std::future::Future;
+use std::io::IoSlice;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use nuncio_proxy_protocol::{self as proxy_protocol, Command, kind as tlv};
+
+use crate::cluster::ClusterView;
+use crate::config::ProxyVersion;
+use crate::error::Kind;
+use crate::runtime::net::{self, Stream};
+use crate::runtime::{Rt, Transport};
+use crate::stream::info::ConnectionInfo;
+
+pub struct Connect {
+    view: Rc<ClusterView>,
+    host: usize,
+    started: Instant,
+    /// The PROXY header, as far as it has not been written.
+    header: Vec<u8>,
+    state: State,
+}
+
+enum State {
+    Socket(net::Connect),
+    Announcing(Box<dyn Transport>),
+    Over,
+}
+
+impl Connect {
+    /// Starts to connect on behalf of `client`.
+    pub fn start(view: &Rc<ClusterView>, host: usize, client: &ConnectionInfo, rt: &Rt) -> Connect {
+        let state = State::Socket(Stream::connect(rt, &view.host(host).address));
+        let header = view.shared.config.proxy_protocol.map(|version| header(version, client)).unwrap_or_default();
+        Connect { view: view.clone(), host, started: rt.now(), header, state }
+    }
+
+    /// When it has to be done.
+    pub fn deadline(&self) -> Instant {
+        self.started + self.view.shared.config.connect_timeout
+    }
+
+    pub fn poll(&mut self, task: &mut Context<'_>, rt: &Rt) -> Poll<Result<Box<dyn Transport>, Kind>> {
+        let now = rt.now();
+        let result = match self.poll_steps(task) {
+            Poll::Pending if now >= self.deadline() => {
+                self.view.stats.upstream_cx_connect_timeout.inc();
+                Err(Kind::ConnectTimeout)
+            }
+            other => ready!(other).map_err(|_| Kind::Refused),
+        };
+        match &result {
+            Ok(_) => self.view.stats.upstream_cx_connect_ms.record(now.saturating_duration_since(self.started)),
+            Err(_) => {
+                self.view.stats.upstream_cx_connect_fail.inc();
+                self.view.host(self.host).stats.cx_connect_fail.inc();
+            }
+        }
+        Poll::Ready(result)
+    }
+
+    fn poll_steps(&mut self, task: &mut Context<'_>) -> Poll<std::io::Result<Box<dyn Transport>>> {
+        loop {
+            match &mut self.state {
+                State::Socket(connect) => {
+                    let stream = ready!(Pin::new(connect).poll(task))?;
+                    self.state = State::Announcing(Box::new(stream));
+                }
+                State::Announcing(transport) => {
+                    while !self.header.is_empty() {
+                        let written = ready!(transport.poll_write_vectored(task, &[IoSlice::new(&self.header)]))?;
+                        self.header.drain(..written);
+                    }
+                    if let State::Announcing(transport) = std::mem::replace(&mut self.state, State::Over) {
+                        return Poll::Ready(Ok(transport));
+                    }
+                }
+                State::Over => return Poll::Ready(Err(std::io::Error::other("the connection was handed out"))),
+            }
+        }
+    }
+}
+
+/// For whom we connect. Of a client on a UNIX socket there is nothing to say.
+fn header(version: ProxyVersion, client: &ConnectionInfo) -> Vec<u8> {
+    const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+    let mut out = Vec::new();
+    let addresses = client.remote.inet().zip(client.local.inet());
+    match (version, addresses) {
+        (ProxyVersion::V1, Some((source, destination))) => proxy_protocol::encode_v1(source, destination, &mut out),
+        (ProxyVersion::V1, None) => out.extend_from_slice(b"PROXY UNKNOWN\r\n"),
+        (ProxyVersion::V2, addresses) => {
+            let command = addresses.map_or(Command::Local, |_| Command::Proxy);
+            let (source, destination) = addresses.unwrap_or((NOBODY, NOBODY));
+            let name = client.server_name.as_deref().map(|name| (tlv::AUTHORITY, name.as_bytes()));
+            // Too long a name is left out: the addresses are what the host needs.
+            let told = name
+                .is_some_and(|name| proxy_protocol::encode_v2(command, source, destination, &[name], &mut out).is_ok());
+            if !told {
+                out.clear();
+                // Without a TLV it always fits.
+                let _ = proxy_protocol::encode_v2(command, source, destination, &[], &mut out);
+            }
+        }
+    }
+    out
+}
