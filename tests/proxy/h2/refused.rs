@@ -85,6 +85,7 @@ fn what_is_over_a_limit_is_answered() {
         ("no authority", vec![(":method", "GET"), (":scheme", "http"), (":path", "/")], 400),
         ("a path that two readers read differently", request("GET", "/x%2fadmin"), 400),
     ];
+    let asked = rows.len() as u64;
     let upstream = Upstream::start();
     let proxy = Proxy::to(&upstream);
     let mut client = proxy.h2();
@@ -95,6 +96,9 @@ fn what_is_over_a_limit_is_answered() {
     }
     for (name, count) in [("header_overflow", 3), ("requests_rejected_with_underscores_in_headers", 1)] {
         assert_eq!(proxy.stat(&format!("http.listener-0.http2.{name}")), count, "{name}");
+    }
+    for (name, count) in [("http1", 0), ("http2", asked)] {
+        assert_eq!(proxy.stat(&format!("http.listener-0.downstream_rq_{name}_total")), count, "{name}");
     }
     assert_eq!(proxy.stat("cluster.app.upstream_cx_total"), 0);
 }
