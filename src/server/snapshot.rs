@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use nuncio_http::Scheme;
+
 use crate::access_log::{Log, Sinks};
 use crate::cluster::Cluster;
 use crate::config::{self, Config, FilterOverride};
@@ -114,7 +116,8 @@ impl Builder<'_> {
             address: listener.address.clone(),
             backlog: i32::try_from(listener.tcp_backlog_size).unwrap_or(i32::MAX),
             limits: Arc::new(limits(&listener.http)),
-            h2_limits: listener.http.h2_limits(websocket),
+            // Row S-20: what the transport is.
+            h2_limits: nuncio_h2::Limits { scheme: Some(Scheme::Http), ..listener.http.h2_limits(websocket) },
             routes: Arc::new(routes),
             extras,
             filters,
