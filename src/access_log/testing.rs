@@ -23,15 +23,7 @@ pub(super) fn stream() -> StreamInfo {
     request.headers.push(HeaderId::XForwardedFor, b"192.0.2.7");
     let mut response = ResponseHead::new(503, HeaderList::new());
     response.headers.push(HeaderId::XEnvoyUpstreamServiceTime, b"12");
-    let connection = ConnectionInfo {
-        id: 42,
-        remote: "10.0.0.1:5000".parse().unwrap(),
-        local: "[2001:db8::1]:443".parse().unwrap(),
-        listener: Arc::from("web"),
-        replay: Default::default(),
-        direct_remote: None,
-        server_name: None,
-    };
+    let connection = ConnectionInfo { id: 42, ..ConnectionInfo::between("10.0.0.1:5000", "[2001:db8::1]:443") };
     let mut flags = ResponseFlags::default();
     flags.insert(ResponseFlags::UPSTREAM_CONNECTION_FAILURE);
     flags.insert(ResponseFlags::UPSTREAM_RETRY_LIMIT_EXCEEDED);

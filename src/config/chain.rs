@@ -67,7 +67,7 @@ pub struct Service {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "protocol", rename_all = "snake_case")]
 pub enum Protocol {
-    Http(HttpService),
+    Http(Box<HttpService>),
     Tcp(TcpService),
 }
 
@@ -157,7 +157,7 @@ pub(super) fn read_service(cx: &Cx, node: &Node, o: &mut Object) -> Option<Servi
     let filters = o.optional("filters", Vec::new(), read::list(filter::read));
     filter::check(cx, node, &filters, protocol);
     let protocol = match protocol {
-        "http" => Protocol::Http(read_http(cx, node, o, &filters)),
+        "http" => Protocol::Http(Box::new(read_http(cx, node, o, &filters))),
         _ => Protocol::Tcp(read_tcp(cx, node, o, &filters)),
     };
     Some(Service { filters, protocol })

@@ -62,15 +62,7 @@ impl Setup {
 
 impl Driven {
     pub(super) fn new(rt: &Rt, head: RequestHead, factories: &[Arc<dyn FilterFactory>]) -> Driven {
-        let connection = ConnectionInfo {
-            id: 1,
-            remote: "192.0.2.7:5000".parse().unwrap(),
-            local: "192.0.2.1:80".parse().unwrap(),
-            listener: Arc::from("web"),
-            replay: Default::default(),
-            direct_remote: None,
-            server_name: None,
-        };
+        let connection = ConnectionInfo::between("192.0.2.7:5000", "192.0.2.1:80");
         let mut info = StreamInfo::new(Rc::new(connection), head, rt.now(), rt);
         let chain = Chain::new(factories, &StreamCx { rt, info: &mut info });
         Driven { rt: rt.clone(), info, chain }

@@ -25,6 +25,8 @@ use crate::stream::flush::poll_flush;
 /// Events of one turn, and new streams of one turn, before the others on this worker have theirs (row H2-18).
 const EVENTS: usize = 64;
 const STREAMS: usize = 16;
+/// Bytes read in one turn: what streams leave of them pins the buffers they were read into until the next turn begins.
+const BYTES: usize = 256 * 1024;
 /// Bytes that are made frames at a time, ahead of the socket.
 const OUTPUT: usize = 64 * 1024;
 /// How long a last GOAWAY may take to leave.
@@ -79,6 +81,8 @@ pub(crate) struct Driver {
     /// Events and new streams of this turn.
     events: usize,
     streams: usize,
+    /// Bytes read in this turn.
+    bytes: usize,
     /// Bytes read and written since they were last asked for.
     received: u64,
     sent: u64,
@@ -96,6 +100,7 @@ impl Driver {
             flush_at: None,
             events: 0,
             streams: 0,
+            bytes: 0,
             received: 0,
             sent: 0,
         }
@@ -121,6 +126,10 @@ impl Driver {
     pub(crate) fn poll(&mut self, task: &mut Context<'_>, transport: &mut dyn Transport) -> Poll<Event> {
         let mux = self.mux.clone();
         mux.core().park_task(task);
+        if self.events == 0 {
+            // A turn begins: the streams had their chance to take what the last one brought.
+            mux.core().own_queued();
+        }
         loop {
             let mut busy = false;
             let congested = mux.core().codec.is_congested();
@@ -139,6 +148,7 @@ impl Driver {
             mux.core().wake_unblocked(WATERMARK);
             self.events = 0;
             self.streams = 0;
+            self.bytes = 0;
             if busy {
                 self.rt.yield_to_io(task);
             } else if mux.core().codec.streams() == 0 {
@@ -172,9 +182,15 @@ impl Driver {
             match received {
                 Ok(Recv::NeedMore) => {
                     drop(core);
+                    if self.bytes >= BYTES {
+                        return Poll::Ready(None);
+                    }
                     match self.buffer.poll_fill(task, transport, usize::MAX) {
                         Poll::Pending => return Poll::Pending,
-                        Poll::Ready(Ok(read)) if read > 0 => self.received += read as u64,
+                        Poll::Ready(Ok(read)) if read > 0 => {
+                            self.received += read as u64;
+                            self.bytes += read;
+                        }
                         Poll::Ready(_) => {
                             mux.core().lose(Lost::Closed);
                             self.end = Some(End::Closed);
@@ -211,7 +227,7 @@ impl Driver {
                 return Some(Event::Refused { stream, status, detail });
             }
             Recv::Response { stream, head, end } => receive(core, stream, |entry| entry.push_head(head, end)),
-            Recv::Data { stream, chunk, end } => receive(core, stream, |entry| entry.push_data(chunk, end)),
+            Recv::Data { stream, chunk, end } => core.receive_data(stream, chunk, end),
             Recv::Trailers { stream, trailers } => receive(core, stream, |entry| entry.push_trailers(trailers)),
             Recv::Reset { stream, reset } => receive(core, stream, |entry| {
                 entry.lost.get_or_insert(Lost::Reset(reset));
@@ -283,6 +299,7 @@ impl Driver {
                 Poll::Pending => break true,
             }
         };
+        mux.core().stuck = stuck;
         if !stuck {
             if self.end.is_some() {
                 return self.end;

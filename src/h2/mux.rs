@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::Instant;
 
+use bytes::Bytes;
 use nuncio_h2::{Connection, EncodeError, Reason, StreamRef};
 use nuncio_http::{RequestHead, Upgrade};
 
@@ -27,6 +28,10 @@ pub(super) struct Core {
     task: Option<Waker>,
     /// Slots of the streams that wait for room.
     blocked: Vec<u32>,
+    /// Slots of the streams that got data in this turn of the connection's task.
+    fresh: Vec<u32>,
+    /// The socket takes no more.
+    pub(super) stuck: bool,
     /// Streams that cannot be opened before the peer's settings are known.
     waiting_for_settings: Vec<Waker>,
     /// Client: the last stream that was opened, and the last one of which something has left.
@@ -43,6 +48,8 @@ impl Mux {
             entries: Vec::new(),
             task: None,
             blocked: Vec::new(),
+            fresh: Vec::new(),
+            stuck: false,
             waiting_for_settings: Vec::new(),
             opened: 0,
             left: 0,
@@ -145,16 +152,36 @@ impl Core {
         self.entries.get_mut(stream.slot as usize).filter(|entry| entry.id == stream.id)
     }
 
-    /// How many bytes a stream may queue now: what its windows let out at once, or its share of what may wait.
+    /// Data for a stream; one that is gone gets nothing.
+    pub(super) fn receive_data(&mut self, stream: StreamRef, chunk: Bytes, end: bool) {
+        let Some(entry) = self.entry(stream) else { return };
+        entry.push_data(chunk, end);
+        entry.wake();
+        if !std::mem::replace(&mut entry.fresh, true) {
+            self.fresh.push(stream.slot);
+        }
+    }
+
+    /// What the last turn brought and no stream has taken is copied out of the read buffer: a byte that is left lying would
+    /// pin all of it (rows H2-9 and H2-10). Who takes data at once gets it without a copy.
+    pub(super) fn own_queued(&mut self) {
+        for slot in self.fresh.drain(..) {
+            self.entries[slot as usize].own();
+        }
+    }
+
+    /// How many bytes a stream may queue now: what its windows let out at once, or its share of what may wait. While the socket
+    /// takes nothing, open windows let nothing out either: then all of it waits.
     pub(super) fn room(&self, stream: StreamRef, most: usize) -> usize {
         let queued = self.codec.queued(stream);
-        if queued >= most {
+        let full = self.codec.queued_total() >= QUEUE_LIMIT;
+        if queued >= most || full && self.stuck {
             return 0;
         }
         // Large reads for few streams, small ones for many: all of them together pin little.
         let share = (QUEUE_LIMIT / self.codec.streams().max(1)).max(most / 2);
         let window = self.codec.window(stream).min(share);
-        if self.codec.queued_total() < QUEUE_LIMIT { window.max(most / 2) } else { window }
+        if full { window } else { window.max(most / 2) }
     }
 
     /// The stream is to be woken when there is room, or its bytes have left.

@@ -64,7 +64,7 @@ impl Arrival {
         let source = arrived.source.inet();
         let destination = arrived.destination.inet();
         let name = arrived.hello.and_then(|hello| hello.server_name.as_deref());
-        let criteria: [&dyn Fn(&ChainMatch) -> Option<usize>; 7] = [
+        let criteria: [Criterion<'_>; 7] = [
             &|asks| one_of(&asks.destination_port, |port| destination.is_some_and(|it| it.port() == *port)),
             &|asks| longest(&asks.destination, destination.map(|it| it.ip())),
             &|asks| best_name(&asks.sni, name),
@@ -83,6 +83,9 @@ impl Arrival {
         left.first().copied()
     }
 }
+
+/// How well a chain matches; `None`: not at all.
+type Criterion<'a> = &'a dyn Fn(&ChainMatch) -> Option<usize>;
 
 /// The name in a TLS hello says where a connection that is passed through goes.
 fn wants_sni(chain: &config::Chain) -> bool {

@@ -4,8 +4,6 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use nuncio_http::Scheme;
-
 use crate::access_log::Logger;
 use crate::cluster::ClusterView;
 use crate::config;
@@ -20,6 +18,7 @@ pub struct ListenerView {
     pub worker: Rc<Worker>,
     pub http: Arc<config::Http>,
     pub limits: Arc<nuncio_h1::Limits>,
+    /// `:scheme` must say what the transport is.
     pub h2_limits: Arc<nuncio_h2::Limits>,
     pub upstream_limits: Arc<nuncio_h1::Limits>,
     pub routes: Arc<RouteTable>,
@@ -56,11 +55,10 @@ impl ListenerView {
         &self.routes.routes()[index]
     }
 
-    /// What `:scheme` must say: what the transport is, unless the peer is trusted to say otherwise.
-    pub fn expected_scheme(&self, connection: &ConnectionInfo) -> Option<Scheme> {
+    /// The peer is one of `trusted_proxies`.
+    pub fn is_trusted(&self, connection: &ConnectionInfo) -> bool {
         let peer = connection.remote.inet().map(|peer| peer.ip());
-        let trusted = peer.is_some_and(|peer| self.http.trusted_proxies.iter().any(|range| range.contains(peer)));
-        if trusted { None } else { Some(Scheme::Http) }
+        peer.is_some_and(|peer| self.http.trusted_proxies.iter().any(|range| range.contains(peer)))
     }
 
     pub fn extras(&self, route: usize) -> &RouteExtras {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use nuncio_http::Scheme;
+
 use super::snapshot::{BuildError, Builder, Slots};
 use crate::access_log::Log;
 use crate::config::{self, FilterOverride};
@@ -76,7 +78,8 @@ impl Builder<'_> {
         let extras = extras.collect::<Result<Arc<[RouteExtras]>, BuildError>>()?;
         Ok(HttpSnapshot {
             limits: Arc::new(limits(&config.http)),
-            h2_limits: config.http.h2_limits(websocket),
+            // Row S-20: what the transport is.
+            h2_limits: nuncio_h2::Limits { scheme: Some(Scheme::Http), ..config.http.h2_limits(websocket) },
             routes: Arc::new(routes),
             extras,
             stats: self.registry.scope::<HttpStats>(&format!("http.{name}"), self.workers),

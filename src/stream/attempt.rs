@@ -5,19 +5,15 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::ends::Outcome;
-use super::info::ConnectionInfo;
+use super::replay::Replay;
 use super::run::Stream;
 use crate::cluster::{ClusterView, HostView, Permit, Resource};
 use crate::error::{Error, Kind, Phase, Side};
-use crate::filter::{Chunk, Part};
+use crate::filter::Part;
 use crate::route::{Action, Route};
 use crate::upstream::Exchange;
 use crate::upstream::acquire::Acquire;
 
-/// Most bytes of a request body kept to send them again.
-const REPLAY_LIMIT: usize = 64 * 1024;
-/// The same for all streams of one downstream connection together.
-const REPLAY_BUDGET: usize = 256 * 1024;
 /// Times a request is sent again that upstreams said they did not act on.
 const UNPROCESSED_RETRIES: u8 = 3;
 
@@ -37,18 +33,6 @@ pub(super) struct Sending {
     /// Times it was sent again.
     retries: u8,
     replay: Replay,
-}
-
-/// The parts of the request that went to the upstream so far.
-enum Replay {
-    Kept {
-        parts: Vec<Part>,
-        bytes: usize,
-        /// Counts them.
-        connection: Rc<ConnectionInfo>,
-    },
-    /// Too much, or it cannot be needed any more.
-    Gone,
 }
 
 impl Attempt {
@@ -111,7 +95,7 @@ impl Stream {
             host: view.host(host).clone(),
             _permit: permit,
             retries: 0,
-            replay: Replay::Kept { parts: Vec::new(), bytes: 0, connection: self.info.connection.clone() },
+            replay: Replay::new(&self.info.connection, self.version),
             view: view.clone(),
         };
         sending.host.request_started();
@@ -151,12 +135,7 @@ impl Stream {
     fn send_request(&self, exchange: &mut Exchange, replay: &Replay) -> Result<(), Error> {
         let Some(head) = &self.info.request else { return Err(Error::local(Kind::Local("no_request"))) };
         exchange.send_head(head, self.request.upgrade)?;
-        if let Replay::Kept { parts, .. } = replay {
-            for part in parts {
-                exchange.send_part(copy(part))?;
-            }
-        }
-        Ok(())
+        replay.parts().into_iter().flatten().try_for_each(|part| exchange.send_part(part))
     }
 
     /// Sends a part of the request, and keeps it as long as it may have to be sent again.
@@ -179,7 +158,7 @@ impl Stream {
     /// The upstream answers: nothing is sent again from now on.
     pub(super) fn on_response_started(&mut self) {
         if let Attempt::Open(sending, _) = &mut self.attempt {
-            sending.replay = Replay::Gone;
+            sending.replay.give_up();
         }
     }
 
@@ -197,7 +176,7 @@ impl Stream {
             }
             _ => return false,
         };
-        if !may || sending.retries >= most || !matches!(sending.replay, Replay::Kept { .. }) {
+        if !may || sending.retries >= most || !sending.replay.is_kept() {
             return false;
         }
         let Attempt::Open(mut sending, exchange) = std::mem::replace(&mut self.attempt, Attempt::None) else {
@@ -259,37 +238,6 @@ impl Stream {
             stats.upstream_rq_tx_reset.inc();
             exchange.abandon();
         }
-    }
-}
-
-impl Replay {
-    fn keep(&mut self, part: &Part, useful: bool) {
-        let Replay::Kept { parts, bytes, connection } = self else { return };
-        let len = if let Part::Data { chunk, .. } = part { chunk.len() } else { 0 };
-        let kept = connection.replay.get() + len;
-        if !useful || *bytes + len > REPLAY_LIMIT || kept > REPLAY_BUDGET {
-            *self = Replay::Gone;
-            return;
-        }
-        *bytes += len;
-        connection.replay.set(kept);
-        parts.push(copy(part));
-    }
-}
-
-impl Drop for Replay {
-    fn drop(&mut self) {
-        if let Replay::Kept { bytes, connection, .. } = self {
-            connection.replay.set(connection.replay.get() - *bytes);
-        }
-    }
-}
-
-/// The same part again; chunks are shared, not copied.
-fn copy(part: &Part) -> Part {
-    match part {
-        Part::Data { chunk, end } => Part::Data { chunk: Chunk::clone(chunk), end: *end },
-        Part::Trailers(trailers) => Part::Trailers(trailers.clone()),
     }
 }
 

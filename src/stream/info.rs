@@ -46,6 +46,22 @@ impl ConnectionInfo {
     }
 }
 
+#[cfg(test)]
+impl ConnectionInfo {
+    /// For tests: a connection between these two, to the listener `web`.
+    pub fn between(remote: &str, local: &str) -> ConnectionInfo {
+        ConnectionInfo {
+            id: 1,
+            remote: remote.parse().unwrap(),
+            local: local.parse().unwrap(),
+            direct_remote: None,
+            listener: Arc::from("web"),
+            server_name: None,
+            replay: Cell::new(0),
+        }
+    }
+}
+
 impl ConnectionInfo {
     /// The peer of the socket.
     pub fn direct(&self) -> &Addr {

@@ -44,6 +44,8 @@ const TURNS: usize = 8;
 pub struct Stream {
     pub(super) listener: Rc<ListenerView>,
     pub(super) rt: Rt,
+    /// What the client speaks.
+    pub(super) version: Version,
     pub(super) info: StreamInfo,
     /// Its place in the table of `listener`.
     pub(super) route: Option<usize>,
@@ -70,6 +72,7 @@ impl Stream {
         start: Instant,
     ) -> Box<Stream> {
         let rt = listener.worker.rt.clone();
+        let version = head.version;
         let info = StreamInfo::new(connection, head, start, &rt);
         Box::new(Stream {
             timeouts: Timeouts::new(&listener.http, info.start),
@@ -81,6 +84,7 @@ impl Stream {
             refusal: None,
             sent: 0,
             moved: false,
+            version,
             listener,
             rt,
             info,
@@ -105,8 +109,8 @@ impl Stream {
     /// Runs the stream to its end.
     pub async fn run(&mut self, down: &mut dyn Downstream, timer: &Timer) -> Outcome {
         self.listener.stats.downstream_rq_total.inc();
-        match &self.info.request {
-            Some(head) if head.version == Version::Http2 => self.listener.stats.downstream_rq_http2_total.inc(),
+        match self.version {
+            Version::Http2 => self.listener.stats.downstream_rq_http2_total.inc(),
             _ => self.listener.stats.downstream_rq_http1_total.inc(),
         }
         self.listener.stats.downstream_rq_active.inc();

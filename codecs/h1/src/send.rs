@@ -46,22 +46,12 @@ pub(crate) fn put_status_line(out: &mut Output, status: u16) -> Result<(), Encod
 
 /// All end-to-end fields.
 pub(crate) fn put_fields(out: &mut Output, fields: &HeaderList) -> Result<(), EncodeError> {
-    for field in fields.iter() {
-        match field.id {
-            HeaderId::Connection
-            | HeaderId::ContentLength
-            | HeaderId::Expect
-            | HeaderId::Host
-            | HeaderId::Http2Settings
-            | HeaderId::KeepAlive
-            | HeaderId::ProxyConnection
-            | HeaderId::Te
-            | HeaderId::TransferEncoding
-            | HeaderId::Upgrade => continue,
-            // A name that is known needs no look.
-            HeaderId::Other if !validate::is_token(field.name) => return Err(EncodeError::BadField),
-            _ => put_field(out, field.name, field.value)?,
+    for field in fields.iter().filter(|field| !field.id.is_of_the_hop()) {
+        // A name that is known needs no look.
+        if field.id == HeaderId::Other && !validate::is_token(field.name) {
+            return Err(EncodeError::BadField);
         }
+        put_field(out, field.name, field.value)?;
     }
     Ok(())
 }

@@ -89,6 +89,24 @@ impl HeaderId {
         probe(name, |known| known == name)
     }
 
+    /// Fields that say something of one hop alone, or that each hop writes itself from what it knows of the message: none is
+    /// passed on as it came (RFC 9110 section 7.6.1, RFC 9113 section 8.2.2, row S-21).
+    pub const fn is_of_the_hop(self) -> bool {
+        matches!(
+            self,
+            HeaderId::Connection
+                | HeaderId::ContentLength
+                | HeaderId::Expect
+                | HeaderId::Host
+                | HeaderId::Http2Settings
+                | HeaderId::KeepAlive
+                | HeaderId::ProxyConnection
+                | HeaderId::Te
+                | HeaderId::TransferEncoding
+                | HeaderId::Upgrade
+        )
+    }
+
     /// The id of a name in any case, as parsers meet it.
     pub fn recognise_any_case(name: &[u8]) -> HeaderId {
         probe(name, |known| is_same_name(name, known))
@@ -272,6 +290,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_each_hop_says_for_itself() {
+        let of_the_hop: Vec<&[u8]> =
+            HeaderId::KNOWN.iter().filter(|id| id.is_of_the_hop()).map(|id| id.as_bytes()).collect();
+        let expected = "connection content-length expect host http2-settings keep-alive proxy-connection te \
+                        transfer-encoding upgrade";
+        assert_eq!(of_the_hop, expected.split(' ').map(str::as_bytes).collect::<Vec<_>>());
+        assert!(!HeaderId::Other.is_of_the_hop());
     }
 
     #[test]

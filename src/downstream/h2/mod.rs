@@ -15,6 +15,7 @@
 mod stream;
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -35,10 +36,12 @@ pub(super) async fn serve(mut connection: Connection, buffer: ReadBuffer) {
     connection.set_protocol(Protocol::Http2);
     let view = connection.slot.view();
     let rt = view.worker.rt.clone();
-    let mut limits = (*view.h2_limits).clone();
-    // Row S-20; but whoever is trusted to say what the client's scheme was may say it here too.
-    limits.scheme = view.expected_scheme(&connection.info);
-    let mux = Mux::new(nuncio_h2::Connection::new(Role::Server, limits.into(), rt.now()));
+    let limits = match view.is_trusted(&connection.info) {
+        // Whoever is trusted to say what the client's scheme was may say it here too.
+        true => Arc::new(nuncio_h2::Limits { scheme: None, ..(*view.h2_limits).clone() }),
+        false => view.h2_limits.clone(),
+    };
+    let mux = Mux::new(nuncio_h2::Connection::new(Role::Server, limits, rt.now()));
     let driver = Driver::new(&mux, buffer, &rt, Limits { flush: view.http.stream_flush_timeout });
     let lifetime = connection.lifetime();
     let stats = view.http2_stats.clone();

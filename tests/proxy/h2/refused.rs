@@ -85,6 +85,7 @@ fn what_is_over_a_limit_is_answered() {
         ("no authority", vec![(":method", "GET"), (":scheme", "http"), (":path", "/")], 400),
         ("a path that two readers read differently", request("GET", "/x%2fadmin"), 400),
     ];
+    let asked = rows.len() as u64;
     let upstream = Upstream::start();
     let proxy = Proxy::to(&upstream);
     let mut client = proxy.h2();
@@ -96,7 +97,29 @@ fn what_is_over_a_limit_is_answered() {
     for (name, count) in [("header_overflow", 3), ("requests_rejected_with_underscores_in_headers", 1)] {
         assert_eq!(proxy.stat(&format!("http.listener-0.http2.{name}")), count, "{name}");
     }
+    for (name, count) in [("http1", 0), ("http2", asked)] {
+        assert_eq!(proxy.stat(&format!("http.listener-0.downstream_rq_{name}_total")), count, "{name}");
+    }
     assert_eq!(proxy.stat("cluster.app.upstream_cx_total"), 0);
+}
+
+/// Row S-20.
+#[test]
+fn a_trusted_proxy_may_say_what_the_scheme_was() {
+    let upstream = Upstream::start();
+    for (trusted, taken) in [("127.0.0.0/8", true), ("192.0.2.0/24", false)] {
+        let proxy = Proxy::between(&upstream, json!({ "http": { "trusted_proxies": [trusted] } }), json!({}));
+        let mut client = proxy.h2();
+        client.headers(1, &[(":method", "GET"), (":scheme", "https"), (":path", "/"), (":authority", "a")], true);
+        if taken {
+            let mut server = upstream.accept();
+            server.head();
+            server.send("HTTP/1.1 204 No Content\r\n\r\n");
+            assert_eq!(client.response(1).0.status(), 204);
+        } else {
+            assert_eq!(client.expect_reset(1), PROTOCOL_ERROR);
+        }
+    }
 }
 
 /// RFC 9113 section 3.4: whoever does not speak HTTP would not understand an answer either.

@@ -36,7 +36,7 @@ impl Encoding<'_> {
 
     /// End-to-end fields. `crumbs`: of a request, whose cookies are taken apart.
     fn fields(&mut self, fields: &HeaderList, crumbs: bool) {
-        for field in fields.iter().filter(|field| !is_ours(field.id)) {
+        for field in fields.iter().filter(|field| !field.id.is_of_the_hop()) {
             match field.id {
                 HeaderId::Cookie if crumbs => self.cookie(field.name, field.value),
                 _ => self.encoder.encode(field.id, field.name, field.value, self.block),
@@ -184,30 +184,13 @@ pub(crate) fn check_trailers(trailers: &HeaderList) -> Result<(), EncodeError> {
 }
 
 fn sendable_trailers(trailers: &HeaderList) -> impl Iterator<Item = nuncio_http::Field<'_>> {
-    trailers.iter().filter(|field| !is_ours(field.id) && may_be_trailer(field.id, field.name))
-}
-
-/// Fields that this hop writes itself or has no use for.
-fn is_ours(id: HeaderId) -> bool {
-    matches!(
-        id,
-        HeaderId::Connection
-            | HeaderId::ContentLength
-            | HeaderId::Expect
-            | HeaderId::Host
-            | HeaderId::Http2Settings
-            | HeaderId::KeepAlive
-            | HeaderId::ProxyConnection
-            | HeaderId::Te
-            | HeaderId::TransferEncoding
-            | HeaderId::Upgrade
-    )
+    trailers.iter().filter(|field| !field.id.is_of_the_hop() && may_be_trailer(field.id, field.name))
 }
 
 fn check_fields(fields: &HeaderList) -> Result<(), EncodeError> {
     fields
         .iter()
-        .filter(|field| !is_ours(field.id))
+        .filter(|field| !field.id.is_of_the_hop())
         .try_for_each(|field| check_field(field.id, field.name, field.value))
 }
 
