@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::route::RouteCx;
 use super::text::{Complaint, Cx, Node, quote, read, write};
-use super::{AccessLog, Filter, Http, Route, access_log, address, filter, http, route};
+use super::{AccessLog, Filter, Http, ListenerTls, Route, access_log, address, filter, http, route, tls};
 use crate::runtime::net::Addr;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -16,6 +16,9 @@ pub struct Listener {
     #[serde(serialize_with = "write::display")]
     pub address: Addr,
     pub protocol: Protocol,
+    /// `None`: clients speak plain text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ListenerTls>,
     pub http: Http,
     pub filters: Vec<Filter>,
     pub routes: Vec<Route>,
@@ -37,7 +40,7 @@ pub enum Protocol {
 
 /// Keys of features to come.
 const LATER: &[&str] =
-    &["tls", "quic", "chains", "proxy_protocol", "transparent", "reuse_port", "detect_timeout", "stat_prefix", "stats"];
+    &["quic", "chains", "proxy_protocol", "transparent", "reuse_port", "detect_timeout", "stat_prefix", "stats"];
 
 /// Every listener, and that no two have one name or address.
 pub(super) fn read_all(cx: &Cx, node: &Node) -> Option<Vec<Listener>> {
@@ -68,6 +71,7 @@ fn read(cx: &Cx, node: &Node) -> Option<Listener> {
     let address = o.required("address", address::listening);
     let protocol = o.optional("protocol", Protocol::default(), read_protocol);
     let http = o.optional("http", Http::default(), http::read);
+    let tls = o.maybe("tls", |cx, node| tls::read_listener(cx, node, http.versions));
     let filters = o.optional("filters", Vec::new(), read::list(filter::read));
     let scope = RouteCx { http: &http, filters: &filters };
     let routes = match o.take("routes") {
@@ -83,7 +87,18 @@ fn read(cx: &Cx, node: &Node) -> Option<Listener> {
     o.finish();
     let address = address?;
     let name = name.unwrap_or_else(|| address.to_string());
-    Some(Listener { name, address, protocol, http, filters, routes, access_log, max_connections, tcp_backlog_size })
+    Some(Listener {
+        name,
+        address,
+        protocol,
+        tls,
+        http,
+        filters,
+        routes,
+        access_log,
+        max_connections,
+        tcp_backlog_size,
+    })
 }
 
 fn read_protocol(cx: &Cx, node: &Node) -> Option<Protocol> {

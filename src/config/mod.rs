@@ -8,6 +8,7 @@ mod address;
 mod admin;
 mod cidr;
 mod cluster;
+mod file;
 mod filter;
 mod header_edits;
 mod http;
@@ -16,14 +17,17 @@ mod listener;
 mod load;
 mod matcher;
 mod path_text;
+mod pin;
 mod reach;
 mod regex;
 mod rewrite;
 mod route;
 mod route_match;
+mod san;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,6 +41,7 @@ pub use self::action::{Action, Redirect, Respond, WeightedCluster};
 pub use self::admin::Admin;
 pub use self::cidr::{Cidr, CidrError};
 pub use self::cluster::{CircuitBreaker, Cluster, ClusterHttp, ClusterProtocol, Endpoint, LoadBalancing};
+pub use self::file::{File, NoCredentials};
 pub use self::filter::{
     Buffer, Cors, Fault, FaultAbort, FaultDelay, Filter, FilterOverride, GrpcStats, GrpcWeb, HeaderMutation,
     LocalRateLimit,
@@ -47,12 +52,15 @@ pub use self::http2::Http2;
 pub use self::listener::{Listener, Protocol};
 pub use self::load::{MAX_FILE, load, parse};
 pub use self::matcher::{Matcher, Pattern};
+pub use self::pin::Pin;
 pub use self::regex::{full_regex, partial_regex};
 pub use self::rewrite::Rewrite;
 pub use self::route::Route;
 pub use self::route_match::{HostPattern, Match, PathMatch, PathPattern};
+pub use self::san::San;
 pub(crate) use self::text::nearest::nearest;
 pub use self::text::{Problem, Problems};
+pub use self::tls::{Ca, CertificatePair, ClientAuth, ClientAuthMode, ClusterTls, ListenerTls, TlsVersion};
 
 /// What is allowed but hardly meant: the first hundred, in file order.
 pub type Warnings = Vec<Problem>;
