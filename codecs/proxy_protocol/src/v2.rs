@@ -95,7 +95,7 @@ fn ip(octets: &[u8]) -> Option<IpAddr> {
 
 /// Appends the header of a stream connection: [`Command::Local`] without addresses, of the family UNSPEC. Of one IPv4 and
 /// one IPv6 address the former goes as a mapped one, as HAProxy does. `tlvs` are types (of [`kind`]) and values in order;
-/// for [`kind::CRC32C`] the value is made here. Fails with [`Error::TooLong`] above [`MAX_V2`], and writes nothing then.
+/// for [`kind::CRC32C`], once at most, the value is made here. Fails with [`Error::TooLong`] above [`MAX_V2`], and writes nothing then.
 pub fn encode(
     command: Command,
     source: SocketAddr,
