@@ -5,6 +5,7 @@ pub mod config;
 pub mod runtime;
 
 pub mod listener;
+pub mod tls;
 pub mod downstream;
 pub mod stream;
 pub mod route;

@@ -6,7 +6,10 @@ use serde::Serialize;
 use super::route::RouteCx;
 use super::route_l4::L4;
 use super::text::{Complaint, Cx, Node, Object, read, write};
-use super::{Cidr, Filter, HostPattern, Http, L4Route, Route, Tcp, filter, http, route, route_l4, tcp};
+use super::{
+    Cidr, Filter, HostPattern, Http, L4Route, ListenerTls, Route, Tcp, Versions, filter, http, route, route_l4, tcp,
+    tls,
+};
 
 /// One way to treat a connection.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -58,6 +61,9 @@ pub enum TransportKind {
 /// What is done with a connection.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Service {
+    /// `None`: clients speak plain text, or TLS is passed through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ListenerTls>,
     pub filters: Vec<Filter>,
     #[serde(flatten)]
     pub protocol: Protocol,
@@ -160,7 +166,12 @@ pub(super) fn read_service(cx: &Cx, node: &Node, o: &mut Object) -> Option<Servi
         "http" => Protocol::Http(Box::new(read_http(cx, node, o, &filters))),
         _ => Protocol::Tcp(read_tcp(cx, node, o, &filters)),
     };
-    Some(Service { filters, protocol })
+    let versions = match &protocol {
+        Protocol::Http(service) => service.http.versions,
+        Protocol::Tcp(_) => Versions { h1: false, h2: false },
+    };
+    let tls = o.maybe("tls", |cx, node| tls::read_listener(cx, node, versions));
+    Some(Service { tls, filters, protocol })
 }
 
 fn read_http(cx: &Cx, node: &Node, o: &mut Object, filters: &[Filter]) -> HttpService {

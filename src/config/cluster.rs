@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::text::{Complaint, Cx, Kind, Node, read, write};
-use super::{Http2, address, http2};
+use super::{ClusterTls, Http2, address, http2, tls};
 use crate::runtime::net::Addr;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -14,6 +14,9 @@ pub struct Cluster {
     pub endpoints: Vec<Endpoint>,
     pub load_balancing: LoadBalancing,
     pub protocol: ClusterProtocol,
+    /// `None`: the hosts speak plain text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ClusterTls>,
     pub http: ClusterHttp,
     /// TCP connect. Default 5 s.
     #[serde(serialize_with = "write::duration")]
@@ -140,6 +143,7 @@ impl Cluster {
             endpoints,
             load_balancing: LoadBalancing::default(),
             protocol: ClusterProtocol::default(),
+            tls: None,
             http: ClusterHttp::default(),
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Some(Duration::from_secs(60)),
@@ -165,7 +169,6 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
     o.later(&[
         "discovery",
         "dns",
-        "tls",
         "health_check",
         "outlier_detection",
         "slow_start",
@@ -175,9 +178,11 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
         "panic_threshold",
     ]);
     let endpoints = o.required("endpoints", read_endpoints);
+    let protocol = o.optional("protocol", default.protocol, read::one_of(PROTOCOLS));
     let cluster = Cluster {
         load_balancing: o.optional("load_balancing", default.load_balancing, read::one_of(LOAD_BALANCING)),
-        protocol: o.optional("protocol", default.protocol, read::one_of(PROTOCOLS)),
+        protocol,
+        tls: o.maybe("tls", |cx, node| tls::read_cluster(cx, node, protocol)),
         http: o.optional("http", default.http, read_http),
         connect_timeout: o.optional("connect_timeout", default.connect_timeout, read::timeout),
         idle_timeout: o.optional("idle_timeout", default.idle_timeout, read::or_off(read::timeout)),

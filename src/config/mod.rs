@@ -9,6 +9,7 @@ mod admin;
 mod chain;
 mod cidr;
 mod cluster;
+mod file;
 mod filter;
 mod header_edits;
 mod http;
@@ -17,6 +18,7 @@ mod listener;
 mod load;
 mod matcher;
 mod path_text;
+mod pin;
 mod reach;
 mod regex;
 mod rewrite;
@@ -24,9 +26,11 @@ mod route;
 mod route_l4;
 mod route_match;
 mod tcp;
+mod san;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -41,6 +45,7 @@ pub use self::admin::Admin;
 pub use self::chain::{Chain, ChainMatch, HttpService, Protocol, Service, TcpService, TransportKind};
 pub use self::cidr::{Cidr, CidrError};
 pub use self::cluster::{CircuitBreaker, Cluster, ClusterHttp, ClusterProtocol, Endpoint, LoadBalancing, ProxyVersion};
+pub use self::file::{File, NoCredentials};
 pub use self::filter::{
     Buffer, ConnectionLimit, Cors, Echo, Fault, FaultAbort, FaultDelay, Filter, FilterOverride, GrpcStats, GrpcWeb,
     HeaderMutation, IpRanges, LocalRateLimit, SniCluster,
@@ -51,14 +56,17 @@ pub use self::http2::Http2;
 pub use self::listener::{Chains, Listener, ProxyProtocol};
 pub use self::load::{MAX_FILE, load, parse};
 pub use self::matcher::{Matcher, Pattern};
+pub use self::pin::Pin;
 pub use self::regex::{full_regex, partial_regex};
 pub use self::rewrite::Rewrite;
 pub use self::route::Route;
 pub use self::route_l4::{L4Action, L4Match, L4Route};
 pub use self::route_match::{HostPattern, Match, PathMatch, PathPattern};
+pub use self::san::San;
 pub use self::tcp::Tcp;
 pub(crate) use self::text::nearest::nearest;
 pub use self::text::{Problem, Problems};
+pub use self::tls::{Ca, CertificatePair, ClientAuth, ClientAuthMode, ClusterTls, ListenerTls, TlsVersion};
 
 /// What is allowed but hardly meant: the first hundred, in file order.
 pub type Warnings = Vec<Problem>;

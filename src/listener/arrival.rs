@@ -91,7 +91,7 @@ type Criterion<'a> = &'a dyn Fn(&ChainMatch) -> Option<usize>;
 fn wants_sni(chain: &config::Chain) -> bool {
     let Protocol::Tcp(tcp) = &chain.service.protocol else { return false };
     let by_filter = chain.service.filters.iter().any(|filter| matches!(filter, config::Filter::SniCluster(_)));
-    by_filter || tcp.routes.iter().any(|route| !route.matches.sni.is_empty())
+    chain.service.tls.is_none() && (by_filter || tcp.routes.iter().any(|route| !route.matches.sni.is_empty()))
 }
 
 /// 0: nothing is asked for; 1: one of them holds.

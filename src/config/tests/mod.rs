@@ -140,15 +140,19 @@ fn hints_know_every_key_where_it_belongs() {
         serde_json::from_str(&good(&text).to_json()).unwrap()
     };
     let (config, layer4) = (effective("full.json"), effective("layer4.json"));
-    let places: [(&str, &str); 14] = [
+    let places: [(&str, &str); 18] = [
         ("the top level", ""),
         ("\"listeners\"", "/listeners/0"),
         ("\"http\" of a listener", "/listeners/0/http"),
+        ("\"tls\" of a listener", "/listeners/0/tls"),
+        ("\"certificates\" of a listener", "/listeners/0/tls/certificates/0"),
+        ("\"client_auth\"", "/listeners/0/tls/client_auth"),
         ("\"http2\"", "/listeners/0/http/http2"),
         ("\"routes\"", "/listeners/0/routes/0"),
         ("\"match\" of a route", "/listeners/0/routes/0/match"),
         ("\"path\" of a match", "/listeners/0/routes/0/match/path"),
         ("\"clusters\"", "/clusters/a"),
+        ("\"tls\" of a cluster", "/clusters/a/tls"),
         ("\"http\" of a cluster", "/clusters/a/http"),
         ("\"circuit_breaker\" of a cluster", "/clusters/a/circuit_breaker"),
         ("\"endpoints\" of a cluster", "/clusters/a/endpoints/0"),

@@ -1,0 +1,23 @@
+//! TLS, both sides: all that knows rustls.
+//!
+//! * [`Transport`]: bytes over an established session, as every other transport carries them (`transport`).
+//! * [`accept`], [`connect`]: the handshake that leads there (`handshake`); [`Session`] says what was agreed on.
+//! * [`ServerContext`] (`server`), [`ClientContext`] (`client`): what the configuration makes of a handshake, with
+//!   all files read; made on the control thread and shared by all workers.
+//!
+//! rustls is driven through its unbuffered interface (`engine`): it holds no buffers of its own, so that an idle
+//! connection costs its keys and little else. It never does I/O itself, and its `complete_io` is not used (row TLS-6).
+
+mod buffers;
+mod engine;
+mod gather;
+mod handshake;
+mod session;
+mod transport;
+
+#[cfg(test)]
+mod testing;
+
+pub use handshake::{Accept, Connect, HandshakeError, HandshakeErrorKind, accept, connect};
+pub use session::{Peer, Session};
+pub use transport::Transport;
