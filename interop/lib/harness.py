@@ -217,14 +217,13 @@ def listener(routes, name="web", **keys):
 
 def config(routes, clusters, **keys):
     """One listener `web`, clusters as a dictionary of lists of ports or of whole clusters."""
-    http = keys.pop("http", {})
-    listener_keys = keys.pop("listener", {})
+    listener_keys = {name: keys.pop(name) for name in ("http",) if name in keys} | keys.pop("listener", {})
     return {
         "workers": keys.pop("workers", 2),
         "drain_time": keys.pop("drain_time", "5s"),
         "admin": {"address": f"127.0.0.1:{free_port()}"},
         **keys,
-        "listeners": [listener(routes, http=http, **listener_keys)],
+        "listeners": [listener(routes, **listener_keys)],
         "clusters": {
             name: cluster if isinstance(cluster, dict) else {"endpoints": [f"127.0.0.1:{port}" for port in cluster]}
             for name, cluster in clusters.items()
