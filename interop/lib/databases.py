@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import subprocess
+import tempfile
 
 from harness import directory, free_port, need
 from servers import Server
@@ -31,19 +32,30 @@ class Postgres(Server):
     def __init__(self, settings=()):
         self.name = f"postgres-{random.getrandbits(24):06x}"
         self.port, self.settings = free_port(), settings
-        self.data = os.path.join(directory(), self.name)
         self.as_nobody = [need("setpriv"), "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"] if os.geteuid() == 0 else []
 
     def __enter__(self):
+        self.data = os.path.join(self._parent(), self.name)
         os.makedirs(self.data, mode=0o700)
         if self.as_nobody:
-            os.chmod(directory(), 0o755)
             shutil.chown(self.data, "nobody", "nogroup")
         self._run("initdb", "--pgdata", self.data, "--username=postgres", "--auth=trust", "--no-sync", "--no-locale", "--encoding=UTF8")
         settings = ["fsync=off", "listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=100", *self.settings]
         self._start([*self.as_nobody, postgres_program("postgres"), "-D", self.data, "-p", str(self.port),
                      *(part for setting in settings for part in ("-c", setting))], cwd=self.data)
         return self
+
+    def __exit__(self, *_):
+        super().__exit__()
+        shutil.rmtree(self.data, ignore_errors=True)
+
+    def _parent(self):
+        """This script's directory, or where that is closed to others (below the home of root), that of all temporary files."""
+        if not self.as_nobody:
+            return directory()
+        os.chmod(directory(), 0o755)
+        reached = subprocess.run([*self.as_nobody, "test", "-x", directory()])
+        return directory() if reached.returncode == 0 else tempfile.gettempdir()
 
     def _run(self, program, *arguments):
         done = subprocess.run([*self.as_nobody, postgres_program(program), *arguments], capture_output=True, text=True, timeout=60, cwd=self.data)
