@@ -114,6 +114,14 @@ def need_tool(path):
     return path
 
 
+def go_program(name):
+    """The path of a program of interop/lib/go, built now."""
+    program = os.path.join(TOOLS, "bin", name)
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "go")
+    subprocess.run([need("go"), "build", "-o", program, f"./{name}"], cwd=source, check=True, timeout=150)
+    return program
+
+
 def python_packages():
     """Lets this process import what scripts/test installs into the virtual environment."""
     if not any(path.startswith(VENV) for path in sys.path):
