@@ -91,6 +91,12 @@ impl Connection {
     /// Reads until it is known what the client speaks. What stops before that is HTTP/1's to answer. `None`: nothing has come
     /// yet, and a client that is silent holds no buffer.
     pub(super) async fn detect(&mut self, buffer: &mut ReadBuffer) -> Option<Protocol> {
+        // RFC 9113 section 3.3: what the handshake agreed on is spoken.
+        match self.info.tls.as_ref().and_then(|session| session.alpn.as_deref()) {
+            Some(b"h2") => return Some(Protocol::Http2),
+            Some(b"http/1.1" | b"http/1.0") => return Some(Protocol::Http1),
+            _ => {}
+        }
         let view = self.slot.view();
         match (view.http.versions.h1, view.http.versions.h2) {
             (true, false) => return Some(Protocol::Http1),
