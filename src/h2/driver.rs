@@ -299,7 +299,7 @@ impl Driver {
                 Poll::Pending => break true,
             }
         };
-        mux.core().stuck = stuck;
+        mux.core().offered(stuck);
         if !stuck {
             if self.end.is_some() {
                 return self.end;
