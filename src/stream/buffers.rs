@@ -96,22 +96,30 @@ impl ReadBuffer {
                 _ => owner.take(&owner.large, size),
             };
         }
-        let len = self.bytes.len();
-        if self.bytes.capacity() - len >= size / 2 {
-            return;
-        }
-        // What is left of the last read counts: with a whole size behind it the buffer would become twice as large.
-        let room = size.saturating_sub(len).max(size / 2);
-        // Moves to the front of its own memory if the chunks before are gone, else to spare memory, or to new.
-        if !self.bytes.try_reclaim(room) {
-            self.move_on(size, room);
+        if !self.has_room(size) {
+            self.move_on(size);
         }
     }
 
+    /// Whether the next read needs other memory, because chunks that were read before still hold this.
+    pub fn must_move(&mut self) -> bool {
+        self.bytes.capacity() > 0 && !self.has_room(self.size)
+    }
+
+    /// There is room behind what is left of the last read, or at the front when the chunks before it are gone.
+    fn has_room(&mut self, size: usize) -> bool {
+        self.bytes.capacity() - self.bytes.len() >= size / 2 || self.bytes.try_reclaim(self.room(size))
+    }
+
+    /// What is left of the last read counts: with a whole size behind it the buffer would become twice as large.
+    fn room(&self, size: usize) -> usize {
+        size.saturating_sub(self.bytes.len()).max(size / 2)
+    }
+
     /// To a spare buffer or a new one. A reader that grew where it is would leave one more behind each time.
-    fn move_on(&mut self, size: usize, room: usize) {
+    fn move_on(&mut self, size: usize) {
         if size == TINY || self.bytes.len() > size / 2 {
-            return self.bytes.reserve(room);
+            return self.bytes.reserve(self.room(size));
         }
         let spares = if size == LARGE { &self.owner.large } else { &self.owner.small };
         let mut next = self.owner.take(spares, size);
