@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::both_with;
 use crate::harness::h2::{
-    CANCEL, END_HEADERS, END_STREAM, H2, HEADERS, MAX_CONCURRENT_STREAMS, NO_ERROR, OK, REFUSED_STREAM, RST_STREAM, bytes_of,
-    request,
+    CANCEL, END_HEADERS, END_STREAM, H2, HEADERS, MAX_CONCURRENT_STREAMS, NO_ERROR, OK, REFUSED_STREAM, RST_STREAM,
+    bytes_of, request,
 };
 use crate::harness::{Proxy, Upstream};
 
