@@ -17,6 +17,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes read for that before the others on this worker have their turn. Only time ends it: a client that sends at full speed
 /// would reach any number before it looks at the answer, and be reset.
 const LINGER_TURN: usize = 1 << 20;
+/// Bytes of one read for that: what is thrown away needs no large buffer.
+const LINGER_READ: usize = 16 * 1024;
 
 /// What a client turned out to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,7 +168,7 @@ impl Connection {
         let mut wasted = 0;
         while wasted < LINGER_TURN {
             waste.bytes.clear();
-            match ready!(waste.poll_fill(task, &mut *self.transport, usize::MAX)) {
+            match ready!(waste.poll_fill(task, &mut *self.transport, LINGER_READ)) {
                 Ok(read) if read > 0 => wasted += read,
                 _ => return Poll::Ready(()),
             }
