@@ -14,7 +14,7 @@ pub struct Gate {
 }
 
 /// One that wants through, or is. Dropping it lets the next one in.
-pub struct Pass {
+pub(super) struct Pass {
     gate: Rc<Gate>,
     state: State,
 }
@@ -41,12 +41,12 @@ impl Gate {
 }
 
 impl Pass {
-    pub fn new(gate: &Rc<Gate>) -> Pass {
+    pub(super) fn new(gate: &Rc<Gate>) -> Pass {
         Pass { gate: gate.clone(), state: State::New }
     }
 
     /// Ready when it is through; it stays so.
-    pub fn poll(&mut self, task: &Context<'_>) -> Poll<()> {
+    pub(super) fn poll(&mut self, task: &Context<'_>) -> Poll<()> {
         if self.state == State::Through {
             return Poll::Ready(());
         }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::{ChainSnapshot, HttpSnapshot, ListenerSnapshot, ServiceSnapshot, Snapshot, TcpSnapshot};
 use crate::cluster::ClusterView;
 use crate::listener::{
-    ChainSlot, ConnectionLimit, ConnectionStats, Connections, Gate, ListenerView, Port, PortView, Served, ServerTls, Slot,
-    TcpView, accept_loop,
+    ChainSlot, ConnectionLimit, ConnectionStats, Connections, Gate, ListenerView, Port, PortView, Served, ServerTls,
+    Slot, TcpView, accept_loop,
 };
 use crate::runtime::Rt;
 use crate::runtime::control::Sender;
@@ -76,14 +76,13 @@ pub(super) struct Shared {
 /// A worker from its first command to its last.
 pub(super) async fn worker_main(rt: Rt, receiver: mailbox::Receiver<Command>, shared: Shared) -> std::io::Result<()> {
     let mut mailbox = receiver.into_worker(&rt)?;
-    let worker =
-        Rc::new(Worker {
-            rt: rt.clone(),
-            buffers: Rc::default(),
-            handshakes: Rc::new(Gate::new(HANDSHAKES)),
-            workers: shared.workers,
-            connections: Cell::new(0),
-        });
+    let worker = Rc::new(Worker {
+        rt: rt.clone(),
+        buffers: Rc::default(),
+        handshakes: Rc::new(Gate::new(HANDSHAKES)),
+        workers: shared.workers,
+        connections: Cell::new(0),
+    });
     let state = Rc::new(State {
         worker,
         process_limit: shared.connections,

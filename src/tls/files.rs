@@ -171,6 +171,10 @@ fn system_roots() -> Result<Arc<RootCertStore>, LoadError> {
             LoadError::new("\"system\"", "this host has no authorities: install ca-certificates, or name a file")
         })?,
     };
+    shared_roots(path)
+}
+
+fn shared_roots(path: PathBuf) -> Result<Arc<RootCertStore>, LoadError> {
     let changed = fs::metadata(&path).and_then(|metadata| metadata.modified());
     let changed = changed.map_err(|error| LoadError::new(path.display(), format!("cannot be read: {error}")))?;
     let mut last = SYSTEM.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -190,4 +194,32 @@ fn system_roots() -> Result<Arc<RootCertStore>, LoadError> {
     let roots = Arc::new(roots);
     *last = Some((path, changed, Arc::downgrade(&roots)));
     Ok(roots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::testing::Directory;
+
+    #[test]
+    fn a_bundle_is_shared_until_it_changes_and_may_have_odd_entries() {
+        let directory = Directory::new("bundle", &["ca.pem", "ca.crl"]);
+        let path = directory.0.join("bundle");
+        let certificate = fs::read_to_string(directory.0.join("ca.pem")).unwrap();
+        fs::write(
+            &path,
+            format!("# one\n{certificate}\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+        )
+        .unwrap();
+        let first = shared_roots(path.clone()).unwrap();
+        assert_eq!(first.len(), 1);
+        assert!(Arc::ptr_eq(&first, &shared_roots(path.clone()).unwrap()));
+        let later = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(2_000_000_000);
+        fs::File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
+        assert!(!Arc::ptr_eq(&first, &shared_roots(path).unwrap()));
+        for (name, why) in [("none", "cannot be read: "), ("ca.crl", "has no certificate of an authority")] {
+            let error = shared_roots(directory.0.join(name)).unwrap_err();
+            assert!(error.file.ends_with(name) && error.why.starts_with(why), "{error}");
+        }
+    }
 }

@@ -12,21 +12,25 @@ mod allowed;
 mod buffers;
 mod certificate_info;
 mod certificates;
+mod client;
 mod client_auth;
 mod engine;
 mod files;
 mod gather;
 mod handshake;
+mod host_auth;
 mod key_log;
 mod provider;
 mod server;
 mod session;
+mod state;
 mod transport;
 
 #[cfg(test)]
 mod testing;
 
 pub use certificate_info::CertificateInfo;
+pub use client::ClientContext;
 pub use files::LoadError;
 pub use handshake::{Accept, Connect, HandshakeError, HandshakeErrorKind, accept, connect};
 pub use server::ServerContext;

@@ -19,7 +19,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 use super::{HandshakeError, Session, Transport};
-use crate::config::{ListenerTls, parse};
+use crate::config::{ClusterTls, ListenerTls, parse};
 use crate::runtime::net::Addr;
 use crate::runtime::{self, Hangup};
 
@@ -113,6 +113,12 @@ pub(super) fn wire(capacity: usize, seed: Option<u64>) -> (Box<Pipe>, Box<Pipe>,
 }
 
 impl Pipe {
+    /// Elsewhere.
+    pub(super) fn at(mut self: Box<Pipe>, addr: &str) -> Box<Pipe> {
+        self.addr = addr.parse().unwrap();
+        self
+    }
+
     fn incoming(&self) -> usize {
         1 - self.end
     }
@@ -257,9 +263,10 @@ pub(super) fn both<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>)
         if woken[1] {
             poll_into(b.as_mut(), &wakers[1], &mut b_done);
         }
-        if a_done.is_some() && b_done.is_some() {
-            return (a_done.unwrap(), b_done.unwrap());
-        }
+        (a_done, b_done) = match (a_done, b_done) {
+            (Some(a), Some(b)) => return (a, b),
+            others => others,
+        };
     }
     panic!("no end");
 }
@@ -327,6 +334,17 @@ pub(super) fn client_config(versions: &[&'static SupportedProtocolVersion], own:
     match own {
         Some(own) => builder.with_client_auth_cert(certificates(own), key(own)).unwrap(),
         None => builder.with_no_client_auth(),
+    }
+}
+
+/// The `tls` of a cluster; its files are those of `testdata/tls`.
+pub(super) fn cluster_tls(json: &str) -> ClusterTls {
+    let text = format!(
+        r#"{{ "admin": {{ "address": "127.0.0.1:1" }}, "clusters": {{ "a": {{ "endpoints": ["127.0.0.1:1"], "tls": {json} }} }} }}"#
+    );
+    match parse(&text, &path(""), "test") {
+        Ok((mut config, _)) => config.clusters.remove("a").unwrap().tls.unwrap(),
+        Err(problems) => panic!("{problems}"),
     }
 }
 

@@ -276,7 +276,8 @@ fn certificates_of_clients() {
     let ca = |more: &str| format!(r#""mode": "require", "ca": "ca.pem" {more}"#);
     let san = |san: &str| ca(&format!(r#", "allow_san": {san}"#));
     let good = Ok(Some(true));
-    let cases: Vec<(String, Option<&str>, Result<Option<bool>, HandshakeErrorKind>)> = vec![
+    type Case<'a> = (String, Option<&'a str>, Result<Option<bool>, HandshakeErrorKind>);
+    let cases: Vec<Case> = vec![
         (r#""mode": "off""#.to_owned(), Some("stranger"), Ok(None)),
         (ca(""), Some("client"), good),
         (ca(""), None, Err(NoCertificate)),
