@@ -43,6 +43,8 @@ pub enum Kind {
     Refused,
     /// The connection could not be opened in time.
     ConnectTimeout,
+    /// The TLS handshake came to no agreement, or the host is not who it should be.
+    Tls,
     /// The upstream broke the protocol; the detail says how.
     Protocol(&'static str),
     /// The client's request is not one; answered with this status.
@@ -227,7 +229,7 @@ impl Error {
             (Kind::NoRoute, _) => ResponseFlags::NO_ROUTE,
             (Kind::NoHealthyHost, _) => ResponseFlags::NO_HEALTHY_UPSTREAM,
             (Kind::Overflow, _) => ResponseFlags::UPSTREAM_OVERFLOW,
-            (Kind::Refused | Kind::ConnectTimeout, _) => ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
+            (Kind::Refused | Kind::ConnectTimeout | Kind::Tls, _) => ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
             (Kind::Reset | Kind::Unprocessed, _) => ResponseFlags::UPSTREAM_REMOTE_RESET,
             (Kind::Timeout(Timeout::Route), _) => ResponseFlags::UPSTREAM_REQUEST_TIMEOUT,
             (Kind::Timeout(Timeout::MaxStreamDuration | Timeout::Grpc), _) => ResponseFlags::DURATION_TIMEOUT,
@@ -252,6 +254,7 @@ impl Error {
             (Kind::Reset, _) => "upstream_reset_before_response_started{remote_reset}",
             (Kind::Unprocessed, _) => "upstream_reset_before_response_started{remote_refused_stream_reset}",
             (Kind::Refused, _) => "upstream_reset_before_response_started{remote_connection_failure}",
+            (Kind::Tls, _) => "upstream_reset_before_response_started{tls_handshake_failure}",
             (Kind::ConnectTimeout, _) => "upstream_reset_before_response_started{connection_timeout}",
             (Kind::Protocol(detail) | Kind::Local(detail) | Kind::BadRequest { detail, .. }, _) => detail,
             (Kind::Timeout(timeout), _) => timeout.detail(),
@@ -295,6 +298,7 @@ mod tests {
             (Error::local(Kind::Overflow), 503, "UO"),
             (Error::upstream(Kind::Refused, Phase::Connect), 503, "UF"),
             (Error::upstream(Kind::ConnectTimeout, Phase::Connect), 503, "UF"),
+            (Error::upstream(Kind::Tls, Phase::Connect), 503, "UF"),
             (Error::upstream(Kind::Reset, Phase::Request), 503, "UR"),
             (Error::upstream(Kind::Unprocessed, Phase::Request), 503, "UR"),
             (Error::upstream(Kind::Closed, Phase::Request), 503, "UC"),

@@ -13,10 +13,12 @@ use std::sync::Arc;
 
 pub use breaker::{Breaker, Permit, Resource};
 pub use host::Host;
-pub use view::{ClusterView, HostView};
+pub use view::{ClientTls, ClusterView, HostView};
 
 use crate::config;
-use crate::stats::{ClusterStats, Http2Stats, Registry, Scope};
+use crate::runtime::Published;
+use crate::stats::{ClusterStats, Http2Stats, Registry, Scope, TlsStats};
+use crate::tls::{ClientContext, LoadError};
 
 /// A cluster, shared by all workers.
 pub struct Cluster {
@@ -26,18 +28,40 @@ pub struct Cluster {
     pub breaker: Breaker,
     pub stats: Arc<Scope<ClusterStats>>,
     pub http2_stats: Arc<Scope<Http2Stats>>,
+    pub tls: Option<ClusterTls>,
+}
+
+/// TLS with the hosts of a cluster.
+pub struct ClusterTls {
+    pub context: Arc<Published<ClientContext>>,
+    pub stats: Arc<Scope<TlsStats>>,
 }
 
 impl Cluster {
-    pub fn new(name: &str, config: &config::Cluster, registry: &mut Registry, workers: usize) -> Cluster {
+    /// # Errors
+    /// A file of its `tls` that cannot be used.
+    pub fn new(
+        name: &str,
+        config: &config::Cluster,
+        registry: &mut Registry,
+        workers: usize,
+    ) -> Result<Cluster, LoadError> {
+        let tls = match &config.tls {
+            None => None,
+            Some(tls) => Some(ClusterTls {
+                context: Arc::new(Published::new(ClientContext::load(tls)?)),
+                stats: registry.scope::<TlsStats>(&format!("cluster.{name}.ssl"), workers),
+            }),
+        };
         let hosts = config.endpoints.iter().map(|e| Arc::new(Host::new(e.address.clone(), e.weight))).collect();
-        Cluster {
+        Ok(Cluster {
             name: name.into(),
             config: config.clone(),
             hosts,
             breaker: Breaker::new(config.circuit_breaker),
             stats: registry.scope::<ClusterStats>(&format!("cluster.{name}"), workers),
             http2_stats: registry.scope::<Http2Stats>(&format!("cluster.{name}.http2"), workers),
-        }
+            tls,
+        })
     }
 }

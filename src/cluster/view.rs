@@ -8,8 +8,9 @@ use std::sync::Arc;
 use super::balance::Balancer;
 use super::{Cluster, Host, Resource};
 use crate::config::ClusterProtocol;
-use crate::runtime::Rt;
-use crate::stats::{ClusterStats, Handle, Http2Stats};
+use crate::runtime::{Reader, Rt};
+use crate::stats::{ClusterStats, Handle, Http2Stats, TlsStats};
+use crate::tls::ClientContext;
 use crate::upstream::pool::Pool;
 
 /// A worker's reference to a host.
@@ -30,6 +31,13 @@ impl std::ops::Deref for HostView {
     }
 }
 
+/// TLS with the hosts of a cluster.
+pub struct ClientTls {
+    /// Certificates may be replaced at any time.
+    pub context: Reader<ClientContext>,
+    pub stats: Handle<TlsStats>,
+}
+
 pub struct ClusterView {
     pub shared: Arc<Cluster>,
     /// Counted on this worker, so that a request does not touch what others write.
@@ -40,6 +48,8 @@ pub struct ClusterView {
     /// A copy for each worker: its references are counted where no other worker writes.
     pub h2_limits: Arc<nuncio_h2::Limits>,
     pub pool: Pool,
+    /// TLS with its hosts.
+    pub tls: Option<ClientTls>,
     pub rt: Rt,
     balancer: RefCell<Balancer>,
     rng: RefCell<fastrand::Rng>,
@@ -58,6 +68,10 @@ impl ClusterView {
             http2_stats: shared.http2_stats.worker(rt.worker_index()),
             h2_limits: Arc::new(shared.config.http.limits()),
             pool: Pool::new(shared.hosts.len()),
+            tls: shared
+                .tls
+                .as_ref()
+                .map(|tls| ClientTls { context: tls.context.reader(), stats: tls.stats.worker(rt.worker_index()) }),
             balancer: RefCell::new(Balancer::new(shared.config.load_balancing, &weights, &mut rng)),
             rng: RefCell::new(rng),
             rt: rt.clone(),
@@ -66,9 +80,14 @@ impl ClusterView {
         })
     }
 
-    /// Its hosts speak HTTP/2.
-    pub fn is_http2(&self) -> bool {
-        self.shared.config.protocol == ClusterProtocol::H2
+    /// The host speaks HTTP/2, as far as is known. Where the TLS handshake decides, one connection is opened to learn it,
+    /// and the other requests wait for that.
+    pub fn is_http2(&self, host: usize) -> bool {
+        match self.shared.config.protocol {
+            ClusterProtocol::H1 => false,
+            ClusterProtocol::H2 => true,
+            ClusterProtocol::Auto => self.tls.is_some() && self.pool.http2.speaks(host).unwrap_or(true),
+        }
     }
 
     /// The host for the next request, by its index.

@@ -57,8 +57,8 @@ pub(super) struct Builder<'a> {
 
 impl Builder<'_> {
     pub(super) fn build(&mut self, config: Config) -> Result<Snapshot, BuildError> {
-        let clusters: Vec<Arc<Cluster>> =
-            config.clusters.iter().map(|(name, cluster)| self.cluster(name, cluster)).collect();
+        let clusters = config.clusters.iter().map(|(name, cluster)| self.cluster(name, cluster));
+        let clusters = clusters.collect::<Result<Vec<Arc<Cluster>>, BuildError>>()?;
         let slots = Slots(config.clusters.keys().enumerate().map(|(at, name)| (name.as_str(), at)).collect());
         let listeners = config
             .listeners
@@ -68,12 +68,17 @@ impl Builder<'_> {
         Ok(Snapshot { listeners, clusters, config })
     }
 
-    fn cluster(&mut self, name: &str, config: &config::Cluster) -> Arc<Cluster> {
+    fn cluster(&mut self, name: &str, config: &config::Cluster) -> Result<Arc<Cluster>, BuildError> {
         let current = self.current.clusters.iter().find(|cluster| &*cluster.name == name);
-        match current {
-            Some(cluster) if cluster.config == *config => cluster.clone(),
-            _ => Arc::new(Cluster::new(name, config, self.registry, self.workers)),
+        if let Some(cluster) = current.filter(|cluster| cluster.config == *config) {
+            return Ok(cluster.clone());
         }
+        let cluster = Cluster::new(name, config, self.registry, self.workers)
+            .map_err(|error| BuildError(format!("cluster {name}: tls: {error}")))?;
+        for warning in cluster.tls.iter().flat_map(|tls| tls.context.get().warnings().to_vec()) {
+            log::warn!("cluster {name}: tls: {warning}");
+        }
+        Ok(Arc::new(cluster))
     }
 
     fn listener(

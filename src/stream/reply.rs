@@ -19,7 +19,7 @@ pub(super) fn for_error(error: Error) -> LocalReply {
         Kind::NoRoute => "no route\n",
         Kind::NoHealthyHost => "no healthy upstream\n",
         Kind::Overflow => "upstream overflow\n",
-        Kind::Refused | Kind::ConnectTimeout => "upstream connect error\n",
+        Kind::Refused | Kind::ConnectTimeout | Kind::Tls => "upstream connect error\n",
         Kind::Reset | Kind::Unprocessed => "upstream reset the stream before a response\n",
         Kind::Closed => "upstream closed the connection before a response\n",
         Kind::Timeout(Timeout::Grpc) => "deadline exceeded\n",

@@ -352,7 +352,7 @@ pub(super) fn cluster_tls(json: &str) -> ClusterTls {
 pub(super) fn listener_tls(json: &str) -> ListenerTls {
     let text = format!(r#"{{ "listeners": [{{ "address": "127.0.0.1:1", "tls": {json} }}] }}"#);
     match parse(&text, &path(""), "test") {
-        Ok((mut config, _)) => config.listeners.remove(0).tls.unwrap(),
+        Ok((config, _)) => config.listeners[0].chains[0].service.tls.clone().unwrap(),
         Err(problems) => panic!("{problems}"),
     }
 }

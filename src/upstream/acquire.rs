@@ -15,12 +15,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use super::Ready;
-use super::connect::Connect;
+use super::connect::{Connect, Connected};
 use super::connection::{Connection, Spoken};
 use super::h2::{self, Wait};
 use crate::cluster::{ClusterView, Permit, Resource};
+use crate::config::ClusterProtocol;
 use crate::error::{Error, Kind, Phase};
-use crate::runtime::{Rt, Transport};
+use crate::runtime::Rt;
 use crate::stream::buffers::Buffers;
 use crate::stream::info::ConnectionInfo;
 
@@ -48,6 +49,8 @@ enum State {
     Connecting {
         connect: Connect,
         permit: Option<Permit>,
+        /// Others wait for it.
+        shared: bool,
     },
 }
 
@@ -81,7 +84,7 @@ impl Acquire {
                     if let Some(ready) = self.ready() {
                         return Poll::Ready(Ok(ready));
                     }
-                    if self.view.is_http2() && self.view.pool.http2.is_connecting(self.host) {
+                    if self.view.is_http2(self.host) && self.view.pool.http2.is_connecting(self.host) {
                         self.wait(task)?;
                     } else if let Some(permit) = self.permit() {
                         self.connect(permit, rt);
@@ -105,7 +108,7 @@ impl Acquire {
                         self.state = State::Start;
                         return Poll::Ready(Ok(ready));
                     }
-                    if self.view.is_http2() && self.view.pool.http2.is_connecting(self.host) {
+                    if self.view.is_http2(self.host) && self.view.pool.http2.is_connecting(self.host) {
                         self.view.pool.rejoin(ticket, task.waker());
                         return Poll::Pending;
                     }
@@ -115,10 +118,10 @@ impl Acquire {
                     };
                     self.connect(permit, rt);
                 }
-                State::Connecting { connect, permit } => {
+                State::Connecting { connect, permit, shared } => {
                     let result = ready!(connect.poll(task, rt));
-                    let permit = permit.take();
-                    return Poll::Ready(self.connected(result, permit, rt, buffers));
+                    let (permit, shared) = (permit.take(), *shared);
+                    return Poll::Ready(self.connected(result, permit, shared, rt, buffers));
                 }
             }
         }
@@ -126,7 +129,7 @@ impl Acquire {
 
     /// A connection that is there.
     fn ready(&self) -> Option<Ready> {
-        if self.view.is_http2() {
+        if self.view.is_http2(self.host) {
             return self.view.pool.http2.find(self.host).map(Ready::Http2);
         }
         let idle = if self.fresh { None } else { self.view.pool.take(self.host) };
@@ -141,10 +144,11 @@ impl Acquire {
 
     fn connect(&mut self, permit: Permit, rt: &Rt) {
         let connect = Connect::start(&self.view, self.host, &self.client, rt);
-        if self.view.is_http2() {
+        let shared = self.view.is_http2(self.host);
+        if shared {
             self.view.pool.http2.begin(self.host);
         }
-        self.state = State::Connecting { connect, permit: Some(permit) };
+        self.state = State::Connecting { connect, permit: Some(permit), shared };
     }
 
     /// Waits for the connection that another request is opening.
@@ -173,21 +177,26 @@ impl Acquire {
 
     fn connected(
         &mut self,
-        result: Result<Box<dyn Transport>, Kind>,
+        result: Result<Connected, Kind>,
         permit: Option<Permit>,
+        shared: bool,
         rt: &Rt,
         buffers: &Rc<Buffers>,
     ) -> Result<Ready, Error> {
         self.state = State::Start;
-        let (transport, permit) = match (result, permit) {
-            (Ok(transport), Some(permit)) => (transport, permit),
-            (Err(kind), _) => return Err(self.failed(kind)),
-            (Ok(_), None) => return Err(self.failed(Kind::Refused)),
+        let (connected, permit) = match (result, permit) {
+            (Ok(connected), Some(permit)) => (connected, permit),
+            (Err(kind), _) => return Err(self.failed(kind, shared)),
+            (Ok(_), None) => return Err(self.failed(Kind::Refused, shared)),
         };
         let now = rt.now();
-        let spoken = if self.view.is_http2() { Spoken::Http2 } else { Spoken::Http1 };
-        let connection = Connection::new(&self.view, self.host, transport, permit, spoken, now);
+        let spoken = self.spoken(&connected);
+        let connection = Connection::new(&self.view, self.host, connected.transport, permit, spoken, now);
         if spoken == Spoken::Http1 {
+            if shared {
+                // It turned out to be this request's alone: the others open theirs.
+                self.view.pool.http2.gave_up(self.host);
+            }
             return Ok(Ready::Http1(connection));
         }
         let shared = h2::Connection::start(connection, &self.view, buffers);
@@ -199,9 +208,23 @@ impl Acquire {
         Ok(Ready::Http2(shared))
     }
 
-    fn failed(&self, kind: Kind) -> Error {
+    /// What the configuration says, or the handshake.
+    fn spoken(&self, connected: &Connected) -> Spoken {
+        let http2 = match self.view.shared.config.protocol {
+            ClusterProtocol::H1 => false,
+            ClusterProtocol::H2 => true,
+            ClusterProtocol::Auto => {
+                let agreed = connected.session.as_ref().and_then(|session| session.alpn.as_deref());
+                self.view.pool.http2.learn(self.host, agreed == Some(b"h2"));
+                agreed == Some(b"h2")
+            }
+        };
+        if http2 { Spoken::Http2 } else { Spoken::Http1 }
+    }
+
+    fn failed(&self, kind: Kind, shared: bool) -> Error {
         self.view.stats.upstream_rq_pending_failure_eject.inc();
-        if self.view.is_http2() {
+        if shared {
             self.view.pool.http2.failed(self.host, kind);
         }
         self.view.pool.wake_next();
@@ -214,8 +237,8 @@ impl Drop for Acquire {
         match &self.state {
             State::Queued { ticket, .. } => self.view.pool.leave(*ticket),
             // Its permit comes free right after this; whoever is next looks later, in its own task.
-            State::Connecting { .. } => {
-                if self.view.is_http2() {
+            State::Connecting { shared, .. } => {
+                if *shared {
                     self.view.pool.http2.gave_up(self.host);
                 }
                 self.view.pool.wake_next();

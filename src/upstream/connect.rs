@@ -1,8 +1,9 @@
 //! Opening a connection to one host, whoever it is for: HTTP's pools and proxied connections alike.
 //!
 //! ```text
-//!  Socket --connected--> Announcing (a PROXY header, where the cluster wants one) --written--> done
-//!    `-- refused; `connect_timeout` passed, whatever the step: error, counted here
+//!  Socket --connected--> Announcing (a PROXY header, where the cluster wants one) --written--> done, without TLS
+//!    |                                                                             `--> Handshaking --agreed--> done
+//!    `-- refused, no agreement, `connect_timeout` passed whatever the step: error, counted here
 //! ```
 //! Dropping it gives up. It has no timer: who polls it also polls at its `deadline`.
 
@@ -22,6 +23,7 @@ use crate::error::Kind;
 use crate::runtime::net::{self, Stream};
 use crate::runtime::{Rt, Transport};
 use crate::stream::info::ConnectionInfo;
+use crate::tls::{self, HandshakeError, Session};
 
 pub struct Connect {
     view: Rc<ClusterView>,
@@ -35,7 +37,15 @@ pub struct Connect {
 enum State {
     Socket(net::Connect),
     Announcing(Box<dyn Transport>),
+    Handshaking(Box<tls::Connect>),
     Over,
+}
+
+/// A connection that carries bytes now.
+pub struct Connected {
+    pub transport: Box<dyn Transport>,
+    /// What the TLS handshake agreed on.
+    pub session: Option<Rc<Session>>,
 }
 
 impl Connect {
@@ -51,14 +61,14 @@ impl Connect {
         self.started + self.view.shared.config.connect_timeout
     }
 
-    pub fn poll(&mut self, task: &mut Context<'_>, rt: &Rt) -> Poll<Result<Box<dyn Transport>, Kind>> {
+    pub fn poll(&mut self, task: &mut Context<'_>, rt: &Rt) -> Poll<Result<Connected, Kind>> {
         let now = rt.now();
         let result = match self.poll_steps(task) {
             Poll::Pending if now >= self.deadline() => {
                 self.view.stats.upstream_cx_connect_timeout.inc();
                 Err(Kind::ConnectTimeout)
             }
-            other => ready!(other).map_err(|_| Kind::Refused),
+            other => ready!(other),
         };
         match &result {
             Ok(_) => self.view.stats.upstream_cx_connect_ms.record(now.saturating_duration_since(self.started)),
@@ -70,23 +80,53 @@ impl Connect {
         Poll::Ready(result)
     }
 
-    fn poll_steps(&mut self, task: &mut Context<'_>) -> Poll<std::io::Result<Box<dyn Transport>>> {
+    fn poll_steps(&mut self, task: &mut Context<'_>) -> Poll<Result<Connected, Kind>> {
         loop {
             match &mut self.state {
                 State::Socket(connect) => {
-                    let stream = ready!(Pin::new(connect).poll(task))?;
+                    let stream = ready!(Pin::new(connect).poll(task)).map_err(|_| Kind::Refused)?;
                     self.state = State::Announcing(Box::new(stream));
                 }
                 State::Announcing(transport) => {
                     while !self.header.is_empty() {
-                        let written = ready!(transport.poll_write_vectored(task, &[IoSlice::new(&self.header)]))?;
-                        self.header.drain(..written);
+                        let written = transport.poll_write_vectored(task, &[IoSlice::new(&self.header)]);
+                        self.header.drain(..ready!(written).map_err(|_| Kind::Refused)?);
                     }
-                    if let State::Announcing(transport) = std::mem::replace(&mut self.state, State::Over) {
-                        return Poll::Ready(Ok(transport));
-                    }
+                    let State::Announcing(transport) = std::mem::replace(&mut self.state, State::Over) else {
+                        continue;
+                    };
+                    let Some(tls) = &self.view.tls else {
+                        return Poll::Ready(Ok(Connected { transport, session: None }));
+                    };
+                    self.state = State::Handshaking(Box::new(tls.context.get().connect(transport, None)));
                 }
-                State::Over => return Poll::Ready(Err(std::io::Error::other("the connection was handed out"))),
+                State::Handshaking(connect) => {
+                    let done = ready!(connect.poll(task));
+                    self.state = State::Over;
+                    return Poll::Ready(self.shaken(done));
+                }
+                State::Over => return Poll::Ready(Err(Kind::Refused)),
+            }
+        }
+    }
+
+    /// The handshake is over.
+    fn shaken(&self, done: Result<(tls::Transport, Rc<Session>), HandshakeError>) -> Result<Connected, Kind> {
+        let stats = self.view.tls.as_ref().map(|tls| &tls.stats);
+        match done {
+            Ok((transport, session)) => {
+                if let Some(stats) = stats {
+                    stats.done(&session);
+                }
+                Ok(Connected { transport: Box::new(transport), session: Some(session) })
+            }
+            Err(error) => {
+                if let Some(stats) = stats {
+                    stats.failed(error.kind);
+                }
+                let host = &self.view.host(self.host).address;
+                log::debug!("cluster {}: {host}: tls: {error}", self.view.name);
+                Err(Kind::Tls)
             }
         }
     }

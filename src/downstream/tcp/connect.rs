@@ -6,8 +6,8 @@ use std::task::Poll;
 use super::session::{End, Session};
 use crate::cluster::{ClusterView, Permit, Resource};
 use crate::error::Kind;
-use crate::runtime::{Hangup, Transport};
-use crate::upstream::connect::Connect;
+use crate::runtime::Hangup;
+use crate::upstream::connect::{Connect, Connected};
 use crate::upstream::connection::{Connection, Spoken};
 
 /// The host's end, counted as a connection and as a request until it is dropped.
@@ -39,9 +39,9 @@ pub(super) async fn connect(session: &mut Session, view: Rc<ClusterView>) -> Res
         };
         session.on_attempt(&view, host);
         match attempt(session, &view, host).await {
-            Ok(Ok(transport)) => {
+            Ok(Ok(connected)) => {
                 let now = session.rt().now();
-                let connection = Connection::new(&view, host, transport, permit, Spoken::Bytes, now);
+                let connection = Connection::new(&view, host, connected.transport, permit, Spoken::Bytes, now);
                 return Ok(Upstream { connection, _request: request });
             }
             Ok(Err(kind)) => last = Some((host, kind)),
@@ -64,11 +64,7 @@ fn pick(view: &ClusterView, last: Option<(usize, Kind)>) -> Option<usize> {
     Some(host)
 }
 
-async fn attempt(
-    session: &mut Session,
-    view: &Rc<ClusterView>,
-    host: usize,
-) -> Result<Result<Box<dyn Transport>, Kind>, End> {
+async fn attempt(session: &mut Session, view: &Rc<ClusterView>, host: usize) -> Result<Result<Connected, Kind>, End> {
     let rt = session.rt().clone();
     let mut connect = Connect::start(view, host, &session.info().connection, &rt);
     session.timer.set(Some(connect.deadline()));

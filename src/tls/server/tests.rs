@@ -117,7 +117,8 @@ fn files_that_cannot_be_used_are_named() {
         // As from a file in that directory.
         let text = format!(r#"{{ "listeners": [{{ "address": "127.0.0.1:1", "tls": {{ {json} }} }}] }}"#);
         let (config, _) = crate::config::parse(&text, &directory.0, "test").unwrap();
-        let error = ServerContext::load(config.listeners[0].tls.as_ref().unwrap()).err().unwrap().to_string();
+        let error =
+            ServerContext::load(config.listeners[0].chains[0].service.tls.as_ref().unwrap()).err().unwrap().to_string();
         let said = error.rsplit(&format!("{}/", directory.0.display())).find(|part| part.starts_with(expected));
         assert!(said.is_some() || error.contains(expected), "{error}: {expected}");
     }

@@ -20,6 +20,8 @@ pub struct Hosts {
 struct Host {
     connections: Vec<Rc<Connection>>,
     connecting: bool,
+    /// What the last handshake agreed on, where that decides.
+    speaks: Option<bool>,
     waiting: Vec<Rc<Waiter>>,
 }
 
@@ -43,6 +45,16 @@ impl Hosts {
     /// A connection to this host that takes another stream: the first one that does, so that others can fall idle.
     pub fn find(&self, host: usize) -> Option<Rc<Connection>> {
         self.hosts[host].borrow().connections.iter().find(|connection| connection.has_room()).cloned()
+    }
+
+    /// Whether the host agreed on HTTP/2 when it was last asked; `None`: it was not.
+    pub fn speaks(&self, host: usize) -> Option<bool> {
+        self.hosts[host].borrow().speaks
+    }
+
+    /// A handshake has decided. Those who wait for a connection to share look again if there is none.
+    pub fn learn(&self, host: usize, http2: bool) {
+        self.hosts[host].borrow_mut().speaks = Some(http2);
     }
 
     /// Somebody is opening a connection to this host.
