@@ -114,6 +114,14 @@ def need_tool(path):
     return path
 
 
+def go_program(name):
+    """The path of a program of interop/lib/go, built now."""
+    program = os.path.join(TOOLS, "bin", name)
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "go")
+    subprocess.run([need("go"), "build", "-o", program, f"./{name}"], cwd=source, check=True, timeout=150)
+    return program
+
+
 def python_packages():
     """Lets this process import what scripts/test installs into the virtual environment."""
     if not any(path.startswith(VENV) for path in sys.path):
@@ -217,14 +225,13 @@ def listener(routes, name="web", **keys):
 
 def config(routes, clusters, **keys):
     """One listener `web`, clusters as a dictionary of lists of ports or of whole clusters."""
-    http = keys.pop("http", {})
-    listener_keys = keys.pop("listener", {})
+    listener_keys = {name: keys.pop(name) for name in ("http",) if name in keys} | keys.pop("listener", {})
     return {
         "workers": keys.pop("workers", 2),
         "drain_time": keys.pop("drain_time", "5s"),
         "admin": {"address": f"127.0.0.1:{free_port()}"},
         **keys,
-        "listeners": [listener(routes, http=http, **listener_keys)],
+        "listeners": [listener(routes, **listener_keys)],
         "clusters": {
             name: cluster if isinstance(cluster, dict) else {"endpoints": [f"127.0.0.1:{port}" for port in cluster]}
             for name, cluster in clusters.items()

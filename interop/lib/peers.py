@@ -130,14 +130,17 @@ class Response:
 
 
 class Client:
-    """One connection."""
+    """One connection, from the loopback address `source`: any of 127.0.0.0/8, or ::1, which connects to ::1."""
 
-    def __init__(self, port, timeout=10, receive_buffer=None):
-        self.sock = socket.socket()
+    def __init__(self, port, timeout=10, receive_buffer=None, source=None):
+        v6 = source is not None and ":" in source
+        self.sock = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET)
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(timeout)
-        self.sock.connect(("127.0.0.1", port))
+        if source:
+            self.sock.bind((source, 0))
+        self.sock.connect(("::1" if v6 else "127.0.0.1", port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.wire = Wire(self.sock)
 

@@ -35,14 +35,20 @@ class Server:
         stop(self.process)
 
 
-class Nginx(Server):
-    """nginx with files of known content; `locations` adds to its configuration. With `h2` the port speaks HTTP/2 with prior knowledge."""
+# Debian's nginx has `stream` as a module, others have it built in.
+STREAM = "load_module /usr/lib/nginx/modules/ngx_stream_module.so;" if os.path.exists("/usr/lib/nginx/modules/ngx_stream_module.so") else ""
 
-    def __init__(self, locations="", h2=False, keepalive_requests=100000):
+
+class Nginx(Server):
+    """nginx with files of known content; `locations` adds to its configuration, `main` outside of all blocks, such as a `stream`, and `listen`
+    to that line. With `h2` the port speaks HTTP/2 with prior knowledge."""
+
+    def __init__(self, locations="", h2=False, keepalive_requests=100000, main="", listen=""):
         self.name = f"nginx-{random.getrandbits(24):06x}"
         self.port, self.h2, self.keepalive_requests = free_port(), h2, keepalive_requests
         # /upload asks nginx itself, in HTTP/1
         self.inner_port = free_port() if h2 else self.port
+        self.main, self.listen = main, listen
         self.locations = locations  # @ROOT@ in it is the directory of files
         self.root = os.path.join(directory(), self.name)
 
@@ -57,7 +63,7 @@ class Nginx(Server):
                 out.write(b"text " * (size // 5) if name.endswith(".txt") else pattern(size))
         temp = "".join(f"{kind}_temp_path {self.root}/tmp/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         with open(os.path.join(self.root, "nginx.conf"), "w") as out:
-            out.write(f"""
+            out.write(f"""{STREAM if self.main else ""}
 user root;
 worker_processes 1;
 daemon off;
@@ -72,7 +78,7 @@ http {{
   client_max_body_size 0;
   client_body_buffer_size 128k;
   server {{
-    listen 127.0.0.1:{self.port} reuseport backlog=4096{" http2" if self.h2 else ""};
+    listen 127.0.0.1:{self.port} reuseport backlog=4096 {"http2" if self.h2 else ""} {self.listen};
     {f"listen 127.0.0.1:{self.inner_port};" if self.h2 else ""}
     large_client_header_buffers 8 64k;
     keepalive_requests {self.keepalive_requests};
@@ -83,6 +89,7 @@ http {{
     {self.locations.replace("@ROOT@", self.root + "/www")}
   }}
 }}
+{self.main.replace("@ROOT@", self.root + "/www")}
 """)
         self._start([need("nginx"), "-p", self.root, "-e", "stderr", "-c", "nginx.conf"])
         return self

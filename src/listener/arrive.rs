@@ -191,20 +191,23 @@ impl Arriving {
     /// What was read already is the beginning of the handshake.
     async fn shake_hands(&mut self, tls: &ServerTls) -> Result<(), Refused> {
         self.timer.set_after(tls.timeout);
-        let mut pass = Pass::new(&self.worker.handshakes);
-        std::future::poll_fn(|task| match pass.poll(task) {
-            Poll::Ready(()) => Poll::Ready(Ok(())),
-            Poll::Pending => self.poll_given_up(task).map(Err),
-        })
-        .await
-        .inspect_err(|_| tls.stats.handshake_timeout.inc())?;
         let Some(transport) = self.transport.take() else { return Err(Refused::Closed) };
         let first = std::mem::take(&mut self.buffer.bytes);
         let mut accept = crate::tls::accept(transport, first, tls.context.get().config().clone());
+        let worker = self.worker.clone();
+        let mut pass = Pass::new(&worker.handshakes);
         tls.stats.handshake_active.inc();
-        let done = std::future::poll_fn(|task| match accept.poll(task) {
-            Poll::Ready(done) => Poll::Ready(done.map_err(Refused::Handshake)),
-            Poll::Pending => self.poll_given_up(task).map(Err),
+        let done = std::future::poll_fn(|task| {
+            if pass.poll(task).is_ready() {
+                let step = accept.poll(task);
+                // All that is ready now has its turn before the next one. Who waits for its client holds no pass.
+                let spent = std::mem::replace(&mut pass, Pass::new(&worker.handshakes));
+                worker.rt.spawn(async move { drop(spent) });
+                if let Poll::Ready(done) = step {
+                    return Poll::Ready(done.map_err(Refused::Handshake));
+                }
+            }
+            self.poll_given_up(task).map(Err)
         })
         .await;
         tls.stats.handshake_active.dec();

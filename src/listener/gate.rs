@@ -1,5 +1,5 @@
-//! So many at once, the others in the order they came: for TLS handshakes, which cost a thousand times what a request
-//! does (row L-6).
+//! So many at once, the others in the order they came: for the steps of TLS handshakes, which cost a thousand times what
+//! a request does (row L-6). A handshake that waits for its client takes no step: silent clients cannot fill the gate.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

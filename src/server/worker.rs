@@ -21,10 +21,10 @@ use crate::stream::buffers::Buffers;
 
 /// How often idle upstream connections are looked over.
 const SWEEP: Duration = Duration::from_millis(500);
-/// Handshakes with clients at once, on one worker (row L-6).
-const HANDSHAKES: usize = 64;
 /// The same while requests wait, here or elsewhere, for permits that idle connections may hold.
 const SWEEP_BUSY: Duration = Duration::from_millis(50);
+/// Steps of handshakes with clients in one turn of a worker, before others have theirs (row L-6): some milliseconds.
+const HANDSHAKES: usize = 8;
 
 /// What connections and streams share on their worker.
 pub struct Worker {
