@@ -24,9 +24,11 @@ class Case:
     name: str
     title: str
     kind: str = "load"  # load: requests by the driver; idle: held connections; size: nothing runs
-    driver: str = "wrk"  # wrk: HTTP/1; h2load: HTTP/2 with prior knowledge; ghz: gRPC
-    upstream: str = "h1"  # h1 and h2: nginx; grpc: the gRPC project's interop server
+    driver: str = "wrk"  # wrk: HTTP/1; h2load: HTTP/2 with prior knowledge; ghz: gRPC; l4load: bytes
+    upstream: str = "h1"  # h1 and h2: nginx; grpc: the gRPC project's interop server; bytes: l4load
     without: tuple = ()  # proxies that cannot do this
+    variants: tuple = ()  # other set-ups of a proxy that take part
+    work: str = ""  # of l4load
     metrics: tuple = ("cpu_us_per_request",)
     method: str = "GET"
     path: str = "/"
@@ -43,7 +45,7 @@ class Case:
     @property
     def client(self):
         """What the load speaks to the proxies."""
-        return "h1" if self.driver == "wrk" else "h2"
+        return {"wrk": "h1", "l4load": "bytes"}.get(self.driver, "h2")
 
 
 CASES = {
@@ -152,6 +154,36 @@ CASES = {
             response_bytes=100,
             connections=4,
             streams=16,
+        ),
+        Case(
+            "tcp_throughput",
+            "TCP: 4 connections, bytes both ways at once",
+            driver="l4load",
+            upstream="bytes",
+            work="stream",
+            variants=("haproxy_splice",),
+            metrics=("cpu_us_per_mib", "mib_per_second"),
+            connections=4,
+            goals=(Goal("cpu_us_per_mib", 1.0, ("haproxy", "haproxy_splice", "nginx", "envoy")),),
+        ),
+        Case(
+            "tcp_throughput_1",
+            "TCP: 1 connection, bytes both ways at once",
+            driver="l4load",
+            upstream="bytes",
+            work="stream",
+            variants=("haproxy_splice",),
+            metrics=("cpu_us_per_mib", "mib_per_second"),
+            connections=1,
+            goals=(Goal("cpu_us_per_mib", 1.0, ("haproxy", "haproxy_splice", "nginx", "envoy")),),
+        ),
+        Case(
+            "tcp_connections",
+            "TCP: connect, 32 bytes each way, close; 32 at a time",
+            driver="l4load",
+            upstream="bytes",
+            work="connect",
+            goals=(Goal("cpu_us_per_request", 1.0, ("haproxy", "nginx")),),
         ),
         Case(
             "idle",

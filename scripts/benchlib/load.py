@@ -1,4 +1,4 @@
-"""The load: wrk, h2load and ghz, all bounded in time and number; and a few requests to see that the answers are right.
+"""The load: wrk, h2load, ghz and l4load, all bounded in time and number; and a few requests to see that the answers are right.
 
 Each driver has two functions: one for some seconds of load, and one for a number of requests on one connection.
 """
@@ -8,6 +8,7 @@ import http.client
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from . import tools
@@ -150,8 +151,22 @@ def ghz_calls(case, port, count):
         raise OSError(f"{count} x {CALL}: {report['statusCodeDistribution']} {report['errorDistribution']}")
 
 
+def l4load(case, port, seconds, *words):
+    """Its counts. A request is a connection here."""
+    said = output([tools.l4load(), *words, case.work, str(port), str(case.connections), str(seconds)], seconds)
+    return json.loads(said)
+
+
+def l4load_connections(case, port, count):
+    """So many connections in turn, or pieces of a stream each way."""
+    done = l4load(replace(case, connections=1), port, 30, f"-count={count}")
+    if any(done["errors"].values()) or done["requests"] not in (1, count):
+        raise OSError(f"{case.work}: {done}")
+
+
 DRIVERS = {
     "wrk": (run_wrk, http_requests),
     "h2load": (run_h2load, h2load_requests),
     "ghz": (run_ghz, ghz_calls),
+    "l4load": (l4load, l4load_connections),
 }
