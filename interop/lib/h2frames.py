@@ -73,9 +73,9 @@ class Raw:
             return False
 
     def read(self, seconds=0.0):
-        """Takes in what there is, for at least so long or until the end."""
+        """Takes in what there is, for at least so long or until the end, and not for ever where more and more comes."""
         end = time.monotonic() + seconds
-        while not self.closed:
+        while not self.closed and time.monotonic() < end + 1:
             self.socket.settimeout(max(0.001, end - time.monotonic()))
             try:
                 data = self.socket.recv(1 << 16)

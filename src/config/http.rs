@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::text::{Complaint, Cx, Node, quote, read, write};
+use super::text::{Complaint, Cx, Node, Object, quote, read, write};
 use super::{Cidr, Http2, http2};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -243,9 +243,27 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Http> {
     let mut o = cx.object(node)?;
     o.later(LATER);
     let mut http = Http::default();
-    set(&mut http.versions, o.maybe("versions", read_versions));
-
     let h = &mut http;
+    set(&mut h.versions, o.maybe("versions", read_versions));
+    read_limits(&mut o, h);
+    read_timeouts(&mut o, h);
+    read_names(&mut o, h);
+    read_flags(&mut o, h);
+    let slashes = o.maybe("path_with_escaped_slashes_action", read::one_of(ESCAPED_SLASHES));
+    set(&mut h.path_with_escaped_slashes_action, slashes);
+    let underscores = o.maybe("headers_with_underscores_action", read::one_of(UNDERSCORES));
+    set(&mut h.headers_with_underscores_action, underscores);
+    set(&mut h.upgrades, o.maybe("upgrades", read_upgrades));
+    set(&mut h.max_concurrent_streams, o.maybe("max_concurrent_streams", read::integer(1..=(1 << 31) - 1)));
+    set(&mut h.initial_stream_window, o.maybe("initial_stream_window", read::size(http2::WINDOWS)));
+    set(&mut h.initial_connection_window, o.maybe("initial_connection_window", read::size(64 << 10..=(1 << 31) - 1)));
+    set(&mut h.http2, o.maybe("http2", http2::read));
+    o.finish();
+    Some(http)
+}
+
+/// How large a request may be, and how many there may be.
+fn read_limits(o: &mut Object, h: &mut Http) {
     set(&mut h.max_request_headers, o.maybe("max_request_headers", read::size(1 << 10..=1 << 20)));
     set(&mut h.max_headers_count, o.maybe("max_headers_count", read::integer(1..=256)));
     let limit = h.max_request_headers;
@@ -258,7 +276,9 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Http> {
     h.max_request_target = target.unwrap_or(h.max_request_target.min(limit));
     let requests = o.maybe("max_requests_per_connection", read::integer_or("off", 1..=u64::MAX));
     set(&mut h.max_requests_per_connection, requests);
+}
 
+fn read_timeouts(o: &mut Object, h: &mut Http) {
     for (key, timeout) in [
         ("request_headers_timeout", &mut h.request_headers_timeout),
         ("request_timeout", &mut h.request_timeout),
@@ -273,12 +293,18 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Http> {
         set(timeout, o.maybe(key, read::or_off(read::timeout)));
     }
     set(&mut h.request_body_min_rate, o.maybe("request_body_min_rate", read::size(0..=1 << 30)));
+}
 
+/// What the proxy calls itself, and whom it believes.
+fn read_names(o: &mut Object, h: &mut Http) {
     set(&mut h.server_name, o.maybe("server_name", read::full_header_value));
     set(&mut h.server_header, o.maybe("server_header", read::one_of(SERVER_HEADER)));
     h.via = o.maybe("via", read_via);
     set(&mut h.xff_num_trusted_hops, o.maybe("xff_num_trusted_hops", read::integer(0..=100)));
     set(&mut h.trusted_proxies, o.maybe("trusted_proxies", read::one_or_list(read_trusted)));
+}
+
+fn read_flags(o: &mut Object, h: &mut Http) {
     for (key, flag) in [
         ("use_remote_address", &mut h.use_remote_address),
         ("generate_request_id", &mut h.generate_request_id),
@@ -291,17 +317,6 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Http> {
     ] {
         set(flag, o.maybe(key, read::boolean));
     }
-    let slashes = o.maybe("path_with_escaped_slashes_action", read::one_of(ESCAPED_SLASHES));
-    set(&mut h.path_with_escaped_slashes_action, slashes);
-    let underscores = o.maybe("headers_with_underscores_action", read::one_of(UNDERSCORES));
-    set(&mut h.headers_with_underscores_action, underscores);
-    set(&mut h.upgrades, o.maybe("upgrades", read_upgrades));
-    set(&mut h.max_concurrent_streams, o.maybe("max_concurrent_streams", read::integer(1..=(1 << 31) - 1)));
-    set(&mut h.initial_stream_window, o.maybe("initial_stream_window", read::size(http2::WINDOWS)));
-    set(&mut h.initial_connection_window, o.maybe("initial_connection_window", read::size(64 << 10..=(1 << 31) - 1)));
-    set(&mut h.http2, o.maybe("http2", http2::read));
-    o.finish();
-    Some(http)
 }
 
 pub(super) fn read_upgrades(cx: &Cx, node: &Node) -> Option<Vec<Upgrade>> {

@@ -39,7 +39,7 @@ pub struct ClusterTls {
     /// The name asked for, and that the certificate must have. Default: the host's, if it is a name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sni: Option<String>,
-    /// Names that are as good as the one asked for. Default: none.
+    /// One of the certificate's names must be here, in place of the one asked for. Default: that one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allow_san: Vec<San>,
     /// SHA-256 of certificates; with `spki`, one of them must fit. Default: any.

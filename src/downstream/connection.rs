@@ -17,6 +17,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes read for that before the others on this worker have their turn. Only time ends it: a client that sends at full speed
 /// would reach any number before it looks at the answer, and be reset.
 const LINGER_TURN: usize = 1 << 20;
+/// Bytes of one read for that: what is thrown away needs no large buffer.
+const LINGER_READ: usize = 16 * 1024;
 
 /// What a client turned out to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +93,12 @@ impl Connection {
     /// Reads until it is known what the client speaks. What stops before that is HTTP/1's to answer. `None`: nothing has come
     /// yet, and a client that is silent holds no buffer.
     pub(super) async fn detect(&mut self, buffer: &mut ReadBuffer) -> Option<Protocol> {
+        // RFC 9113 section 3.3: what the handshake agreed on is spoken.
+        match self.info.tls.as_ref().and_then(|session| session.alpn.as_deref()) {
+            Some(b"h2") => return Some(Protocol::Http2),
+            Some(b"http/1.1" | b"http/1.0") => return Some(Protocol::Http1),
+            _ => {}
+        }
         let view = self.slot.view();
         match (view.http.versions.h1, view.http.versions.h2) {
             (true, false) => return Some(Protocol::Http1),
@@ -160,7 +168,7 @@ impl Connection {
         let mut wasted = 0;
         while wasted < LINGER_TURN {
             waste.bytes.clear();
-            match ready!(waste.poll_fill(task, &mut *self.transport, usize::MAX)) {
+            match ready!(waste.poll_fill(task, &mut *self.transport, LINGER_READ)) {
                 Ok(read) if read > 0 => wasted += read,
                 _ => return Poll::Ready(()),
             }

@@ -182,7 +182,8 @@ impl Driver {
             match received {
                 Ok(Recv::NeedMore) => {
                     drop(core);
-                    if self.bytes >= BYTES {
+                    // The streams may take what holds the buffer; then the next turn needs no other.
+                    if self.bytes >= BYTES || self.bytes > 0 && self.buffer.must_move() {
                         return Poll::Ready(None);
                     }
                     match self.buffer.poll_fill(task, transport, usize::MAX) {
@@ -299,7 +300,7 @@ impl Driver {
                 Poll::Pending => break true,
             }
         };
-        mux.core().stuck = stuck;
+        mux.core().offered(stuck);
         if !stuck {
             if self.end.is_some() {
                 return self.end;

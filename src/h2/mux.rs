@@ -15,6 +15,10 @@ use super::entry::{Entry, Lost};
 /// What the streams of a connection may have queued together while windows are shut, in bytes.
 pub(super) const QUEUE_LIMIT: usize = 256 * 1024;
 
+/// Once that much waits, what streams may hand over between two turns of the connection's task, in bytes: whether the socket
+/// takes it is not known before.
+const AHEAD: usize = 64 * 1024;
+
 /// One connection, shared by its tasks.
 pub(crate) struct Mux {
     core: RefCell<Core>,
@@ -30,8 +34,10 @@ pub(super) struct Core {
     blocked: Vec<u32>,
     /// Slots of the streams that got data in this turn of the connection's task.
     fresh: Vec<u32>,
+    /// Bytes that streams have handed over since the socket last took everything that may leave.
+    ahead: usize,
     /// The socket takes no more.
-    pub(super) stuck: bool,
+    stuck: bool,
     /// Streams that cannot be opened before the peer's settings are known.
     waiting_for_settings: Vec<Waker>,
     /// Client: the last stream that was opened, and the last one of which something has left.
@@ -49,6 +55,7 @@ impl Mux {
             task: None,
             blocked: Vec::new(),
             fresh: Vec::new(),
+            ahead: 0,
             stuck: false,
             waiting_for_settings: Vec::new(),
             opened: 0,
@@ -171,17 +178,28 @@ impl Core {
     }
 
     /// How many bytes a stream may queue now: what its windows let out at once, or its share of what may wait. While the socket
-    /// takes nothing, open windows let nothing out either: then all of it waits.
+    /// takes nothing, open windows let nothing out either: then all of it waits (row H2-10).
     pub(super) fn room(&self, stream: StreamRef, most: usize) -> usize {
         let queued = self.codec.queued(stream);
         let full = self.codec.queued_total() >= QUEUE_LIMIT;
-        if queued >= most || full && self.stuck {
+        if queued >= most || full && (self.stuck || self.ahead >= AHEAD) {
             return 0;
         }
         // Large reads for few streams, small ones for many: all of them together pin little.
         let share = (QUEUE_LIMIT / self.codec.streams().max(1)).max(most / 2);
         let window = self.codec.window(stream).min(share);
         if full { window } else { window.max(most / 2) }
+    }
+
+    /// A stream has handed over so much.
+    pub(super) fn handed_over(&mut self, bytes: usize) {
+        self.ahead = self.ahead.saturating_add(bytes);
+    }
+
+    /// The socket was offered everything that may leave. `stuck`: it did not take all.
+    pub(super) fn offered(&mut self, stuck: bool) {
+        self.stuck = stuck;
+        self.ahead = 0;
     }
 
     /// The stream is to be woken when there is room, or its bytes have left.

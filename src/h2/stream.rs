@@ -127,6 +127,7 @@ impl StreamHandle {
             Part::Trailers(trailers) => return core.send_trailers(self.stream, &trailers),
             Part::Data { chunk, end } => (chunk, end),
         };
+        core.handed_over(chunk.len());
         let mut pieces = chunk.into_pieces().peekable();
         if end && pieces.peek().is_none() {
             return core.codec.send_data(self.stream, Bytes::new(), true);

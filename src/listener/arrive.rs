@@ -1,10 +1,15 @@
 //! From an accepted socket to the chain that serves it.
 //!
 //! ```text
-//!  accepted --PROXY header, if the peer may send one--> --TLS hello, if a chain asks for it--> the chain is known --> served
+//!  accepted --PROXY header, if the peer may send one--> --TLS hello, if a chain asks for it--> the chain is known
 //!     |         no header, or a wrong one: closed           no hello: it is not TLS        none matches: closed
 //!     `-- `detect_timeout` for both together, a drain, the client gone: closed
+//!
+//!  the chain is known --TLS handshake, if it has certificates--> served
+//!     `-- `handshake_timeout`, an alert, a drain, the client gone: closed
 //! ```
+//! So many handshakes run at once on a worker; the others wait for their turn, within their time (row L-6).
+//!
 //! What was read and is not the PROXY header's goes on to whoever serves the connection: nothing is consumed by a look. The
 //! buffer is this task's until then. A client that is silent holds none.
 
@@ -16,15 +21,18 @@ use nuncio_proxy_protocol as proxy_protocol;
 use nuncio_tls_hello::{Hello, Peeked};
 
 use super::arrival::Arrived;
-use super::{Admission, ChainSlot, Port, PortView};
+use super::gate::Pass;
+use super::{Admission, ChainSlot, Port, PortView, Served, ServerTls};
 use crate::downstream::{self, Connection};
 use crate::runtime::net::Addr;
 use crate::runtime::{Rt, Timer, Transport};
+use crate::server::Worker;
 use crate::stream::buffers::ReadBuffer;
 use crate::stream::info::ConnectionInfo;
+use crate::tls::{HandshakeError, Session};
 
 /// Why a connection did not get to a chain. Each has its counter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Refused {
     /// The peer went.
     Closed,
@@ -33,6 +41,8 @@ enum Refused {
     Draining,
     ProxyProtocol,
     Hello,
+    NoChain,
+    Handshake(HandshakeError),
 }
 
 /// Takes one connection to its chain.
@@ -40,18 +50,25 @@ pub(super) async fn arrive(transport: Box<dyn Transport>, port: Rc<Port>, admiss
     let view = port.view();
     let _active = Active::new(&view);
     let mut arriving = Arriving::new(transport, &port, admission);
-    match arriving.find_chain(&view).await {
-        Ok(Some(chain)) => arriving.serve(&chain, &port),
-        Ok(None) => view.stats.no_filter_chain_match.inc(),
+    let arrived = match arriving.find_chain(&view).await {
+        Ok(chain) => match &chain.tls {
+            Some(tls) => arriving.shake_hands(tls).await.map(|()| chain),
+            None => Ok(chain),
+        },
         Err(refused) => {
             match refused {
-                Refused::Closed | Refused::Draining => {}
                 Refused::Timeout => view.stats.downstream_pre_cx_timeout.inc(),
                 Refused::ProxyProtocol => view.stats.proxy_protocol_error.inc(),
                 Refused::Hello => view.stats.client_hello_error.inc(),
+                Refused::NoChain => view.stats.no_filter_chain_match.inc(),
+                Refused::Closed | Refused::Draining | Refused::Handshake(_) => {}
             }
-            log::debug!("listener {}: {}: {refused:?}", port.name, arriving.source);
+            Err(refused)
         }
+    };
+    match arrived {
+        Ok(chain) => arriving.serve(&chain, &port),
+        Err(refused) => log::debug!("listener {}: {}: {refused:?}", port.name, arriving.source),
     }
 }
 
@@ -64,26 +81,30 @@ pub(super) fn serve(
     first: Option<ReadBuffer>,
     rt: &Rt,
 ) {
-    match chain {
-        ChainSlot::Http(slot) => {
+    match &chain.served {
+        Served::Http(slot) => {
             rt.spawn(Connection::new(transport, info, slot.clone(), admission).serve_from(first));
         }
-        ChainSlot::Tcp(slot) => {
+        Served::Tcp(slot) => {
             rt.spawn(downstream::tcp::serve(transport, info, slot.clone(), admission, first));
         }
     }
 }
 
 struct Arriving {
-    transport: Box<dyn Transport>,
+    /// None only while hands are shaken, and when that has failed.
+    transport: Option<Box<dyn Transport>>,
     buffer: ReadBuffer,
+    worker: Rc<Worker>,
     admission: Admission,
     timer: Timer,
     source: Addr,
     destination: Addr,
     /// A PROXY header gave the addresses.
     proxied: bool,
+    direct: Addr,
     hello: Option<Hello>,
+    session: Option<Rc<Session>>,
 }
 
 impl Arriving {
@@ -94,13 +115,16 @@ impl Arriving {
             timer: port.worker.rt.timer(),
             source: transport.peer_addr().clone(),
             destination: transport.local_addr().clone(),
-            transport,
+            direct: transport.peer_addr().clone(),
+            transport: Some(transport),
+            worker: port.worker.clone(),
             proxied: false,
             hello: None,
+            session: None,
         }
     }
 
-    async fn find_chain(&mut self, view: &PortView) -> Result<Option<ChainSlot>, Refused> {
+    async fn find_chain(&mut self, view: &PortView) -> Result<ChainSlot, Refused> {
         self.timer.set_after(view.arrival.timeout);
         if view.arrival.trusts(&self.source) {
             self.read_proxy_header(view).await?;
@@ -109,7 +133,7 @@ impl Arriving {
             self.peek_hello().await?;
         }
         let arrived = Arrived { source: &self.source, destination: &self.destination, hello: self.hello.as_ref() };
-        Ok(view.arrival.choose(&arrived).map(|at| view.chains[at].clone()))
+        view.arrival.choose(&arrived).map(|at| view.chains[at].clone()).ok_or(Refused::NoChain)
     }
 
     /// Row T-12: only from peers that are trusted to say it.
@@ -155,27 +179,67 @@ impl Arriving {
     }
 
     fn poll_read(&mut self, task: &mut Context<'_>) -> Poll<Result<(), Refused>> {
-        match self.buffer.poll_fill(task, &mut *self.transport, usize::MAX) {
+        let Some(transport) = &mut self.transport else { return Poll::Ready(Err(Refused::Closed)) };
+        match self.buffer.poll_fill(task, &mut **transport, usize::MAX) {
             Poll::Ready(Ok(read)) if read > 0 => return Poll::Ready(Ok(())),
             Poll::Ready(_) => return Poll::Ready(Err(Refused::Closed)),
             Poll::Pending => {}
         }
-        if self.admission.poll_drain(task).is_ready() {
-            return Poll::Ready(Err(Refused::Draining));
+        self.poll_given_up(task).map(Err)
+    }
+
+    /// What was read already is the beginning of the handshake.
+    async fn shake_hands(&mut self, tls: &ServerTls) -> Result<(), Refused> {
+        self.timer.set_after(tls.timeout);
+        let mut pass = Pass::new(&self.worker.handshakes);
+        std::future::poll_fn(|task| match pass.poll(task) {
+            Poll::Ready(()) => Poll::Ready(Ok(())),
+            Poll::Pending => self.poll_given_up(task).map(Err),
+        })
+        .await
+        .inspect_err(|_| tls.stats.handshake_timeout.inc())?;
+        let Some(transport) = self.transport.take() else { return Err(Refused::Closed) };
+        let first = std::mem::take(&mut self.buffer.bytes);
+        let mut accept = crate::tls::accept(transport, first, tls.context.get().config().clone());
+        tls.stats.handshake_active.inc();
+        let done = std::future::poll_fn(|task| match accept.poll(task) {
+            Poll::Ready(done) => Poll::Ready(done.map_err(Refused::Handshake)),
+            Poll::Pending => self.poll_given_up(task).map(Err),
+        })
+        .await;
+        tls.stats.handshake_active.dec();
+        match &done {
+            Ok((_, session)) => tls.stats.done(session),
+            Err(Refused::Handshake(error)) => tls.stats.failed(error.kind),
+            Err(_) => tls.stats.handshake_timeout.inc(),
         }
-        self.timer.poll(task).map(|()| Err(Refused::Timeout))
+        let (transport, session) = done?;
+        self.transport = Some(Box::new(transport));
+        self.session = Some(session);
+        Ok(())
+    }
+
+    fn poll_given_up(&self, task: &mut Context<'_>) -> Poll<Refused> {
+        if self.admission.poll_drain(task).is_ready() {
+            return Poll::Ready(Refused::Draining);
+        }
+        self.timer.poll(task).map(|()| Refused::Timeout)
     }
 
     fn serve(mut self, chain: &ChainSlot, port: &Port) {
+        let Some(transport) = self.transport else { return };
         self.admission.move_to(chain.connections());
+        let asked = self.hello.and_then(|hello| hello.server_name);
+        let asked = asked.or_else(|| self.session.as_ref().and_then(|session| session.sni.clone()));
         let info = ConnectionInfo {
             remote: self.source,
             local: self.destination,
-            direct_remote: self.proxied.then(|| Box::new(self.transport.peer_addr().clone())),
-            server_name: self.hello.and_then(|hello| hello.server_name).map(String::into_boxed_str),
-            ..ConnectionInfo::new(port.worker.next_connection_id(), &*self.transport, chain.name())
+            direct_remote: self.proxied.then(|| Box::new(self.direct)),
+            server_name: asked.map(String::into_boxed_str),
+            tls: self.session,
+            ..ConnectionInfo::new(port.worker.next_connection_id(), &*transport, chain.name())
         };
-        serve(chain, self.transport, Rc::new(info), self.admission, Some(self.buffer), &port.worker.rt);
+        serve(chain, transport, Rc::new(info), self.admission, Some(self.buffer), &port.worker.rt);
     }
 }
 

@@ -5,6 +5,7 @@ mod admission;
 mod arrival;
 mod arrive;
 pub mod detect;
+mod gate;
 mod port;
 mod slot;
 mod view;
@@ -12,7 +13,8 @@ mod view;
 pub use accept::accept_loop;
 pub use admission::{Admission, ConnectionLimit, Connections};
 pub use arrival::Arrival;
-pub use port::{ChainSlot, Port, PortView};
+pub use gate::Gate;
+pub use port::{ChainSlot, Port, PortView, Served, ServerTls};
 pub use slot::Slot;
 pub use view::{ConnectionStats, ListenerView, RouteExtras, TcpView};
 

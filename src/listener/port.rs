@@ -3,12 +3,15 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::slot::Slot;
 use super::view::{ListenerView, TcpView};
 use super::{Arrival, Connections};
+use crate::runtime::Reader;
 use crate::server::Worker;
-use crate::stats::{Handle, ListenerStats};
+use crate::stats::{Handle, ListenerStats, TlsStats};
+use crate::tls::ServerContext;
 
 pub struct Port {
     pub worker: Rc<Worker>,
@@ -29,9 +32,26 @@ pub struct PortView {
 
 /// One chain.
 #[derive(Clone)]
-pub enum ChainSlot {
+pub struct ChainSlot {
+    /// TLS comes first.
+    pub tls: Option<Rc<ServerTls>>,
+    pub served: Served,
+}
+
+/// What a chain does with a connection.
+#[derive(Clone)]
+pub enum Served {
     Http(Rc<Slot<ListenerView>>),
     Tcp(Rc<Slot<TcpView>>),
+}
+
+/// TLS with clients.
+pub struct ServerTls {
+    /// Certificates may be replaced at any time.
+    pub context: Reader<ServerContext>,
+    /// For a handshake.
+    pub timeout: Duration,
+    pub stats: Handle<TlsStats>,
 }
 
 impl Port {
@@ -59,31 +79,31 @@ impl PortView {
     pub fn at_once(&self) -> Option<&ChainSlot> {
         let arrival = &self.arrival;
         let chain = arrival.only_chain().filter(|_| !arrival.peeks && arrival.proxy_protocol.is_none())?;
-        self.chains.get(chain)
+        self.chains.get(chain).filter(|chain| chain.tls.is_none())
     }
 }
 
 impl ChainSlot {
     pub fn connections(&self) -> &Connections {
-        match self {
-            ChainSlot::Http(slot) => &slot.connections,
-            ChainSlot::Tcp(slot) => &slot.connections,
+        match &self.served {
+            Served::Http(slot) => &slot.connections,
+            Served::Tcp(slot) => &slot.connections,
         }
     }
 
     /// The same place, whatever view is in it.
     pub fn is_same(&self, other: &ChainSlot) -> bool {
-        match (self, other) {
-            (ChainSlot::Http(one), ChainSlot::Http(two)) => Rc::ptr_eq(one, two),
-            (ChainSlot::Tcp(one), ChainSlot::Tcp(two)) => Rc::ptr_eq(one, two),
+        match (&self.served, &other.served) {
+            (Served::Http(one), Served::Http(two)) => Rc::ptr_eq(one, two),
+            (Served::Tcp(one), Served::Tcp(two)) => Rc::ptr_eq(one, two),
             _ => false,
         }
     }
 
     pub fn name(&self) -> &Arc<str> {
-        match self {
-            ChainSlot::Http(slot) => &slot.name,
-            ChainSlot::Tcp(slot) => &slot.name,
+        match &self.served {
+            Served::Http(slot) => &slot.name,
+            Served::Tcp(slot) => &slot.name,
         }
     }
 }

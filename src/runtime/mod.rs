@@ -11,6 +11,7 @@ pub mod control;
 pub mod limits;
 pub mod mailbox;
 pub mod net;
+mod published;
 mod reactor;
 pub mod signal;
 pub mod systemd;
@@ -18,6 +19,7 @@ mod timer;
 mod transport;
 mod worker;
 
+pub use published::{Published, Reader};
 pub use timer::Timer;
 pub use transport::{Hangup, Transport};
 pub use worker::{Rt, run_worker, spawn_worker};

@@ -1,6 +1,7 @@
 //! One chain of a listener, made ready to serve: what its streams or its proxied connections need.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use nuncio_http::Scheme;
 
@@ -10,15 +11,27 @@ use crate::config::{self, FilterOverride};
 use crate::filter::{self, FilterFactory};
 use crate::listener::RouteExtras;
 use crate::route::{L4Table, RouteTable};
-use crate::stats::{Http2Stats, HttpStats, Scope, TcpStats};
+use crate::runtime::Published;
+use crate::runtime::net::Addr;
+use crate::stats::{Http2Stats, HttpStats, Scope, TcpStats, TlsStats};
 use crate::stream::edits::HeaderEditor;
+use crate::tls::ServerContext;
 
 /// One chain, ready to serve.
 pub struct ChainSnapshot {
     pub name: Arc<str>,
     pub filters: Arc<[Arc<dyn FilterFactory>]>,
     pub access_logs: Vec<Log>,
+    pub tls: Option<TlsSnapshot>,
     pub service: ServiceSnapshot,
+}
+
+/// TLS with clients.
+pub struct TlsSnapshot {
+    pub context: Arc<Published<ServerContext>>,
+    /// For a handshake.
+    pub timeout: Duration,
+    pub stats: Arc<Scope<TlsStats>>,
 }
 
 pub enum ServiceSnapshot {
@@ -46,6 +59,7 @@ impl Builder<'_> {
     pub(super) fn chain(
         &mut self,
         config: &config::Chain,
+        address: &Addr,
         logs: &[config::AccessLog],
         slots: &Slots<'_>,
     ) -> Result<ChainSnapshot, BuildError> {
@@ -57,7 +71,27 @@ impl Builder<'_> {
         };
         let access_logs = logs.iter().map(|log| self.logs.open(log)).collect::<Result<Vec<Log>, _>>();
         let access_logs = access_logs.map_err(|error| BuildError(format!("listener {name}: access_log: {error}")))?;
-        Ok(ChainSnapshot { name: name.as_str().into(), filters, access_logs, service })
+        let tls = config.service.tls.as_ref().map(|tls| self.tls(name, tls, address)).transpose()?;
+        Ok(ChainSnapshot { name: name.as_str().into(), filters, access_logs, tls, service })
+    }
+
+    /// Reads the certificates anew; sessions that clients of this chain keep go on where they may.
+    fn tls(&mut self, name: &str, config: &config::ListenerTls, address: &Addr) -> Result<TlsSnapshot, BuildError> {
+        let chains = self.current.listeners.iter().flat_map(|listener| &listener.chains);
+        let running = chains.filter(|chain| &*chain.name == name).find_map(|chain| chain.tls.as_ref());
+        let context = match running {
+            Some(running) => running.context.get().reload(config),
+            None => ServerContext::load(config),
+        };
+        let context = context.map_err(|error| BuildError(format!("listener {name}: tls: {error}")))?;
+        for warning in context.warnings() {
+            log::warn!("listener {name}: tls: {warning}");
+        }
+        Ok(TlsSnapshot {
+            context: Arc::new(Published::new(context)),
+            timeout: config.handshake_timeout,
+            stats: self.registry.scope::<TlsStats>(&format!("listener.{address}.ssl"), self.workers),
+        })
     }
 
     fn http(
@@ -76,10 +110,11 @@ impl Builder<'_> {
                 .map_err(|error| BuildError(format!("listener {name}: routes[{at}]: {error}")))
         });
         let extras = extras.collect::<Result<Arc<[RouteExtras]>, BuildError>>()?;
+        let scheme = if chain.service.tls.is_some() { Scheme::Https } else { Scheme::Http };
         Ok(HttpSnapshot {
             limits: Arc::new(limits(&config.http)),
             // Row S-20: what the transport is.
-            h2_limits: nuncio_h2::Limits { scheme: Some(Scheme::Http), ..config.http.h2_limits(websocket) },
+            h2_limits: nuncio_h2::Limits { scheme: Some(scheme), ..config.http.h2_limits(websocket) },
             routes: Arc::new(routes),
             extras,
             stats: self.registry.scope::<HttpStats>(&format!("http.{name}"), self.workers),

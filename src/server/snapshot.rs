@@ -87,7 +87,11 @@ impl Builder<'_> {
         let connections =
             running.map_or_else(|| Arc::new(ConnectionLimit::new(0)), |running| running.connections.clone());
         let logs = listener.access_log.as_ref().unwrap_or(&config.access_log);
-        let chains = listener.chains.iter().map(|chain| self.chain(chain, logs, slots)).collect::<Result<_, _>>()?;
+        let chains = listener
+            .chains
+            .iter()
+            .map(|chain| self.chain(chain, &listener.address, logs, slots))
+            .collect::<Result<_, _>>()?;
         Ok(ListenerSnapshot {
             name: listener.name.as_str().into(),
             address: listener.address.clone(),

@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::{ChainSnapshot, HttpSnapshot, ListenerSnapshot, ServiceSnapshot, Snapshot, TcpSnapshot};
 use crate::cluster::ClusterView;
 use crate::listener::{
-    ChainSlot, ConnectionLimit, ConnectionStats, Connections, ListenerView, Port, PortView, Slot, TcpView, accept_loop,
+    ChainSlot, ConnectionLimit, ConnectionStats, Connections, Gate, ListenerView, Port, PortView, Served, ServerTls,
+    Slot, TcpView, accept_loop,
 };
 use crate::runtime::Rt;
 use crate::runtime::control::Sender;
@@ -20,6 +21,8 @@ use crate::stream::buffers::Buffers;
 
 /// How often idle upstream connections are looked over.
 const SWEEP: Duration = Duration::from_millis(500);
+/// Handshakes with clients at once, on one worker (row L-6).
+const HANDSHAKES: usize = 64;
 /// The same while requests wait, here or elsewhere, for permits that idle connections may hold.
 const SWEEP_BUSY: Duration = Duration::from_millis(50);
 
@@ -27,6 +30,8 @@ const SWEEP_BUSY: Duration = Duration::from_millis(50);
 pub struct Worker {
     pub rt: Rt,
     pub buffers: Rc<Buffers>,
+    /// Handshakes with clients.
+    pub handshakes: Rc<Gate>,
     /// Of all workers, for unique connection ids.
     workers: usize,
     connections: Cell<u64>,
@@ -71,8 +76,13 @@ pub(super) struct Shared {
 /// A worker from its first command to its last.
 pub(super) async fn worker_main(rt: Rt, receiver: mailbox::Receiver<Command>, shared: Shared) -> std::io::Result<()> {
     let mut mailbox = receiver.into_worker(&rt)?;
-    let worker =
-        Rc::new(Worker { rt: rt.clone(), buffers: Rc::default(), workers: shared.workers, connections: Cell::new(0) });
+    let worker = Rc::new(Worker {
+        rt: rt.clone(),
+        buffers: Rc::default(),
+        handshakes: Rc::new(Gate::new(HANDSHAKES)),
+        workers: shared.workers,
+        connections: Cell::new(0),
+    });
     let state = Rc::new(State {
         worker,
         process_limit: shared.connections,
@@ -170,23 +180,28 @@ impl State {
         let stats = listener.stats.worker(self.worker.rt.worker_index());
         let connections = || Connections::new(listener.connections.clone(), self.process_limit.clone());
         let slot = |chain: &ChainSnapshot| {
-            let known = had.iter().find(|slot| slot.name() == &chain.name);
-            match &chain.service {
+            let known = had.iter().find(|slot| slot.name() == &chain.name).map(|slot| &slot.served);
+            let served = match &chain.service {
                 ServiceSnapshot::Http(http) => {
                     let view = Rc::new(self.http_view(chain, http, &stats, clusters));
-                    ChainSlot::Http(match known {
-                        Some(ChainSlot::Http(slot)) => slot.with_view(view),
+                    Served::Http(match known {
+                        Some(Served::Http(slot)) => slot.with_view(view),
                         _ => Rc::new(Slot::new(self.worker.clone(), chain.name.clone(), connections(), view)),
                     })
                 }
                 ServiceSnapshot::Tcp(tcp) => {
                     let view = Rc::new(self.tcp_view(chain, tcp, &stats, clusters));
-                    ChainSlot::Tcp(match known {
-                        Some(ChainSlot::Tcp(slot)) => slot.with_view(view),
+                    Served::Tcp(match known {
+                        Some(Served::Tcp(slot)) => slot.with_view(view),
                         _ => Rc::new(Slot::new(self.worker.clone(), chain.name.clone(), connections(), view)),
                     })
                 }
-            }
+            };
+            let tls = chain.tls.as_ref().map(|tls| {
+                let stats = tls.stats.worker(self.worker.rt.worker_index());
+                Rc::new(ServerTls { context: tls.context.reader(), timeout: tls.timeout, stats })
+            });
+            ChainSlot { tls, served }
         };
         let chains = listener.chains.iter().map(slot).collect();
         PortView { stats, arrival: listener.arrival.clone(), chains }

@@ -20,6 +20,7 @@ mod scope;
 mod server;
 mod tcp;
 mod text;
+mod tls;
 
 pub use cluster::ClusterStats;
 pub use codes::Codes;
@@ -37,3 +38,4 @@ pub use registry::{Filter, Registry, Sample, Snapshot, Value};
 pub use scope::{Handle, Metric, Scope, ScopeStats};
 pub use server::{AccessLogStats, ClusterManagerStats, ListenerManagerStats, ServerStats, resident_bytes};
 pub use tcp::TcpStats;
+pub use tls::TlsStats;

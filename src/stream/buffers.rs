@@ -96,10 +96,36 @@ impl ReadBuffer {
                 _ => owner.take(&owner.large, size),
             };
         }
-        // Moves to the front of its own memory if the chunks before are gone, else to new memory.
-        if self.bytes.capacity() - self.bytes.len() < size / 2 {
-            self.bytes.reserve(size);
+        if !self.has_room(size) {
+            self.move_on(size);
         }
+    }
+
+    /// Whether the next read needs other memory, because chunks that were read before still hold this.
+    pub fn must_move(&mut self) -> bool {
+        self.bytes.capacity() > 0 && !self.has_room(self.size)
+    }
+
+    /// There is room behind what is left of the last read, or at the front when the chunks before it are gone.
+    fn has_room(&mut self, size: usize) -> bool {
+        self.bytes.capacity() - self.bytes.len() >= size / 2 || self.bytes.try_reclaim(self.room(size))
+    }
+
+    /// What is left of the last read counts: with a whole size behind it the buffer would become twice as large.
+    fn room(&self, size: usize) -> usize {
+        size.saturating_sub(self.bytes.len()).max(size / 2)
+    }
+
+    /// To a spare buffer or a new one. A reader that grew where it is would leave one more behind each time.
+    fn move_on(&mut self, size: usize) {
+        if size == TINY || self.bytes.len() > size / 2 {
+            return self.bytes.reserve(self.room(size));
+        }
+        let spares = if size == LARGE { &self.owner.large } else { &self.owner.small };
+        let mut next = self.owner.take(spares, size);
+        next.extend_from_slice(&self.bytes);
+        let old = std::mem::replace(&mut self.bytes, next);
+        self.owner.give(old);
     }
 
     /// The peer sends faster than this buffer takes.
@@ -140,5 +166,56 @@ impl Drop for ReadBuffer {
         if bytes.capacity() > 0 {
             self.owner.give(bytes);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads `rounds` times as fast as the buffer takes, and leaves a byte each time.
+    fn busy(owner: &Rc<Buffers>, rounds: usize) -> ReadBuffer {
+        let mut buffer = ReadBuffer::new(owner);
+        for _ in 0..rounds {
+            buffer.make_room(usize::MAX);
+            let room = buffer.bytes.capacity() - buffer.bytes.len();
+            buffer.bytes.resize(buffer.bytes.len() + room, 0);
+            bytes::Buf::advance(&mut buffer.bytes, room - 1);
+            buffer.grow();
+        }
+        buffer
+    }
+
+    #[test]
+    fn a_reader_that_grows_again_and_again_takes_what_it_has_left() {
+        let owner = Rc::new(Buffers::default());
+        for _ in 0..20 {
+            let mut buffer = busy(&owner, 10);
+            buffer.make_room(usize::MAX);
+            let capacity = buffer.bytes.capacity();
+            assert!((LARGE / 2..=LARGE).contains(&capacity), "{capacity}");
+            assert_eq!(owner.grown.get(), LARGE - SMALL);
+            buffer.bytes.clear();
+            buffer.release();
+            assert_eq!(owner.grown.get(), 0);
+            assert_eq!(owner.large.borrow().len(), 1);
+            assert!(owner.small.borrow().len() <= 1);
+        }
+    }
+
+    #[test]
+    fn moving_keeps_what_has_not_been_taken() {
+        let owner = Rc::new(Buffers::default());
+        drop(busy(&owner, 3));
+        let mut buffer = ReadBuffer::new(&owner);
+        buffer.make_room(usize::MAX);
+        buffer.bytes.extend_from_slice(&vec![b'x'; SMALL - 3]);
+        let chunk = buffer.bytes.split_to(SMALL / 2);
+        buffer.bytes.extend_from_slice(b"end");
+        buffer.grow();
+        buffer.make_room(usize::MAX);
+        assert_eq!(owner.large.borrow().len(), 0, "the spare one is in use");
+        assert_eq!((chunk.len(), buffer.bytes.len()), (SMALL / 2, SMALL / 2));
+        assert!(buffer.bytes.ends_with(b"xend") && buffer.bytes.starts_with(b"xx"));
     }
 }

@@ -1,6 +1,6 @@
 //! What the proxy does to heads on their way: canonical path, forwarding fields, edits of the route, `server`, `via`.
 
-use nuncio_http::{HeaderId, HeaderList, Method, Scheme, Version};
+use nuncio_http::{HeaderId, HeaderList, Method, Version};
 
 use super::run::Stream;
 use crate::config::ServerHeader;
@@ -35,7 +35,7 @@ impl Stream {
             }
         }
         let peer = self.info.connection.remote.inet().map(|peer| peer.ip());
-        let forwarded = route::apply_forwarded(head, peer, Scheme::Http, http);
+        let forwarded = route::apply_forwarded(head, peer, self.info.connection.scheme(), http);
         self.info.client = forwarded.client;
         route::apply_request_id(head, forwarded.trusted, http);
         if let Some(via) = &http.via {

@@ -6,12 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use nuncio_http::{HeaderList, RequestHead, ResponseHead};
+use nuncio_http::{HeaderList, RequestHead, ResponseHead, Scheme};
 
 use crate::cluster::HostView;
 use crate::error::ResponseFlags;
 use crate::runtime::net::Addr;
 use crate::runtime::{Rt, Transport};
+use crate::tls::Session;
 
 /// The downstream connection, shared by its streams.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct ConnectionInfo {
     pub listener: Arc<str>,
     /// The name that a TLS hello asked for, lower case.
     pub server_name: Option<Box<str>>,
+    /// What the TLS handshake with the client agreed on.
+    pub tls: Option<Rc<Session>>,
     /// Bytes of request bodies that its streams keep to send them again.
     pub replay: Cell<usize>,
 }
@@ -41,6 +44,7 @@ impl ConnectionInfo {
             direct_remote: None,
             listener: listener.clone(),
             server_name: None,
+            tls: None,
             replay: Cell::new(0),
         }
     }
@@ -57,12 +61,18 @@ impl ConnectionInfo {
             direct_remote: None,
             listener: Arc::from("web"),
             server_name: None,
+            tls: None,
             replay: Cell::new(0),
         }
     }
 }
 
 impl ConnectionInfo {
+    /// By what the transport is.
+    pub fn scheme(&self) -> Scheme {
+        if self.tls.is_some() { Scheme::Https } else { Scheme::Http }
+    }
+
     /// The peer of the socket.
     pub fn direct(&self) -> &Addr {
         self.direct_remote.as_deref().unwrap_or(&self.remote)

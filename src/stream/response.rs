@@ -3,10 +3,11 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use nuncio_http::{HeaderList, Method, ResponseHead};
+use nuncio_http::{BodyLength, HeaderList, Method, ResponseHead};
 
 use super::attempt::Attempt;
 use super::ends::Downstream;
+use super::reply::DRAIN_LIMIT;
 use super::run::Stream;
 use crate::error::{Error, Kind, Phase, Side};
 use crate::filter::{Chunk, Dir, Offer, Part};
@@ -200,6 +201,12 @@ impl Stream {
         };
         // A part that a filter holds behind the head says the end itself.
         let end = bodyless && !self.chain.is_waiting(Dir::Response);
+        // An early answer that will end: the client may be sending for as long as it likes, and is told what that comes to (RFC
+        // 9112 section 9.6). One of unknown length may go on as long as the request. A local reply has seen to this.
+        let early = self.response.is_from_upstream() && !self.request.is_received() && head.body != BodyLength::Unknown;
+        if early && !down.can_drain(DRAIN_LIMIT) {
+            down.close_after_response();
+        }
         down.send_head(head, end)?;
         self.response.started = true;
         if down.is_tunnel() {

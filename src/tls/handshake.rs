@@ -14,7 +14,7 @@ use rustls::{AlertDescription, CertificateError, ClientConfig, Error, InvalidMes
 use super::Transport;
 use super::engine::{Engine, Step};
 use super::session::{Hello, Session};
-use super::transport::{End, State};
+use super::state::{End, State};
 use crate::config::TlsVersion;
 use crate::runtime;
 
@@ -173,6 +173,14 @@ impl Accept {
 }
 
 impl Connect {
+    /// One that fails at once.
+    pub(super) fn impossible(why: &str) -> Connect {
+        let failed = Some(HandshakeError::new(HandshakeErrorKind::Other, why));
+        Connect {
+            handshake: Handshake { state: None, failed, is_server: false, seen: false, sni: None, validates: false },
+        }
+    }
+
     /// The configuration verifies no authority.
     pub(super) fn unvalidated(mut self) -> Connect {
         self.handshake.validates = false;

@@ -8,16 +8,31 @@
 //! rustls is driven through its unbuffered interface (`engine`): it holds no buffers of its own, so that an idle
 //! connection costs its keys and little else. It never does I/O itself, and its `complete_io` is not used (row TLS-6).
 
+mod allowed;
 mod buffers;
+mod certificate_info;
+mod certificates;
+mod client;
+mod client_auth;
 mod engine;
+mod files;
 mod gather;
 mod handshake;
+mod host_auth;
+mod key_log;
+mod provider;
+mod server;
 mod session;
+mod state;
 mod transport;
 
 #[cfg(test)]
 mod testing;
 
+pub use certificate_info::CertificateInfo;
+pub use client::ClientContext;
+pub use files::LoadError;
 pub use handshake::{Accept, Connect, HandshakeError, HandshakeErrorKind, accept, connect};
+pub use server::ServerContext;
 pub use session::{Peer, Session};
 pub use transport::Transport;

@@ -19,6 +19,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 use super::{HandshakeError, Session, Transport};
+use crate::config::{ClusterTls, ListenerTls, parse};
 use crate::runtime::net::Addr;
 use crate::runtime::{self, Hangup};
 
@@ -112,6 +113,12 @@ pub(super) fn wire(capacity: usize, seed: Option<u64>) -> (Box<Pipe>, Box<Pipe>,
 }
 
 impl Pipe {
+    /// Elsewhere.
+    pub(super) fn at(mut self: Box<Pipe>, addr: &str) -> Box<Pipe> {
+        self.addr = addr.parse().unwrap();
+        self
+    }
+
     fn incoming(&self) -> usize {
         1 - self.end
     }
@@ -256,9 +263,10 @@ pub(super) fn both<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>)
         if woken[1] {
             poll_into(b.as_mut(), &wakers[1], &mut b_done);
         }
-        if a_done.is_some() && b_done.is_some() {
-            return (a_done.unwrap(), b_done.unwrap());
-        }
+        (a_done, b_done) = match (a_done, b_done) {
+            (Some(a), Some(b)) => return (a, b),
+            others => others,
+        };
     }
     panic!("no end");
 }
@@ -327,4 +335,55 @@ pub(super) fn client_config(versions: &[&'static SupportedProtocolVersion], own:
         Some(own) => builder.with_client_auth_cert(certificates(own), key(own)).unwrap(),
         None => builder.with_no_client_auth(),
     }
+}
+
+/// The `tls` of a cluster; its files are those of `testdata/tls`.
+pub(super) fn cluster_tls(json: &str) -> ClusterTls {
+    let text = format!(
+        r#"{{ "admin": {{ "address": "127.0.0.1:1" }}, "clusters": {{ "a": {{ "endpoints": ["127.0.0.1:1"], "tls": {json} }} }} }}"#
+    );
+    match parse(&text, &path(""), "test") {
+        Ok((mut config, _)) => config.clusters.remove("a").unwrap().tls.unwrap(),
+        Err(problems) => panic!("{problems}"),
+    }
+}
+
+/// The `tls` of a listener; its files are those of `testdata/tls`.
+pub(super) fn listener_tls(json: &str) -> ListenerTls {
+    let text = format!(r#"{{ "listeners": [{{ "address": "127.0.0.1:1", "tls": {json} }}] }}"#);
+    match parse(&text, &path(""), "test") {
+        Ok((mut config, _)) => config.listeners.remove(0).tls.unwrap(),
+        Err(problems) => panic!("{problems}"),
+    }
+}
+
+/// A copy of some files of `testdata/tls`, in a directory of its own that goes away with it.
+pub(super) struct Directory(pub(super) PathBuf);
+
+impl Directory {
+    pub(super) fn new(name: &str, files: &[&str]) -> Directory {
+        let directory = std::env::temp_dir().join(format!("nuncio-tls-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let directory = Directory(directory);
+        files.iter().for_each(|file| directory.copy(file, file));
+        directory
+    }
+
+    pub(super) fn copy(&self, from: &str, to: &str) {
+        std::fs::write(self.0.join(to), std::fs::read(path(from)).unwrap()).unwrap();
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Lets both ends say and read what is left over from the handshake.
+pub(super) fn settle(client: &mut Transport, server: &mut Transport) {
+    use runtime::Transport as _;
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(server.poll_readable(&mut cx).is_pending());
+    assert!(!client.has_pending_read());
 }

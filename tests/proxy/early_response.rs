@@ -19,7 +19,8 @@ fn a_short_rest_is_drained_and_the_client_may_go_on() {
     server.head();
     server.expect("01234");
     server.send(TOO_LARGE);
-    assert_eq!(client.message().status(), 413);
+    let answer = client.message();
+    assert_eq!((answer.status(), answer.head.get("connection")), (413, None));
     // The upstream connection owes five bytes: it is closed, not pooled.
     server.expect_gone();
     client.send("56789GET /next HTTP/1.1\r\nhost: a\r\n\r\n");
@@ -39,7 +40,8 @@ fn a_long_rest_closes_the_connection() {
     server.head();
     server.expect("0");
     server.send(TOO_LARGE);
-    assert_eq!(client.message().text(), "no\n");
+    let answer = client.message();
+    assert_eq!((answer.text(), answer.head.get("connection")), ("no\n", Some("close")));
     server.expect_gone();
     // More than is worth reading: the response stays readable, and the connection ends.
     let mut body = vec![b'1'; 999_999];
@@ -47,6 +49,46 @@ fn a_long_rest_closes_the_connection() {
     let _ = client.try_send(body);
     client.expect_gone();
     upstream.expect_nobody(Duration::from_millis(50));
+}
+
+/// RFC 9112 section 9.6: what is certain when the head is written is said in it.
+#[test]
+fn whether_the_connection_will_close_is_said_with_the_answer() {
+    let whole = "5\r\n01234\r\n0\r\n\r\n";
+    let empty = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
+    let endless = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n";
+    let rows = [
+        // What is sent of a chunked body, the answer, what the client is told.
+        ("5\r\n01234\r\n", TOO_LARGE, Some("close")),
+        ("", TOO_LARGE, Some("close")),
+        ("", empty, Some("close")),
+        // It may be one side of a conversation.
+        ("5\r\n01234\r\n", endless, None),
+        // There is nothing left to read.
+        (whole, TOO_LARGE, None),
+        (whole, empty, None),
+    ];
+    for (body, answer, told) in rows {
+        let upstream = Upstream::start();
+        let proxy = Proxy::to(&upstream);
+        let mut client = proxy.client();
+        client.send(format!("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n{body}"));
+        let mut server = upstream.accept();
+        server.head();
+        server.expect(body);
+        server.send(answer);
+        assert_eq!(client.message().head.get("connection"), told, "{body:?} {answer:?}");
+        match told {
+            Some(_) => client.expect_closed(),
+            None => {
+                // It goes on.
+                let rest = if body == whole { "" } else { "0\r\n\r\n" };
+                client.send(format!("{rest}GET /next HTTP/1.1\r\nhost: a\r\n\r\n"));
+                let mut server = if body == whole { server } else { upstream.accept() };
+                assert_eq!(server.head().start, "GET /next HTTP/1.1");
+            }
+        }
+    }
 }
 
 #[test]

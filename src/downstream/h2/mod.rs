@@ -150,6 +150,10 @@ impl Task {
 
     /// A task for a request.
     fn start(&mut self, handle: StreamHandle, request: Request) {
+        if let Some(Upgrade::Other(_)) = request.protocol {
+            // RFC 9220 section 3, which says it for RFC 8441 too: 501 for a protocol that is not known here.
+            return self.refuse(handle, 501, "http2.unknown_protocol");
+        }
         let view = self.next_request();
         let Request { mut head, protocol, .. } = request;
         let connect = head.method == Method::Connect && protocol.is_none();

@@ -2,11 +2,14 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use rustls::SupportedProtocolVersion;
+use rustls::unbuffered::ConnectionState;
 use rustls::version::{TLS12, TLS13};
 
 use super::*;
 use crate::runtime::Transport as _;
-use crate::tls::testing::{Established, Tap, both, client_config, handshake, server_config, server_name, wire};
+use crate::tls::engine::Engine;
+use crate::tls::state::BATCH;
+use crate::tls::testing::{Established, Tap, both, client_config, handshake, server_config, server_name, settle, wire};
 use crate::tls::{HandshakeErrorKind, accept, connect};
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
@@ -424,4 +427,116 @@ fn bytes_read_before_are_the_first() {
     let ((_, client), (_, server)) = both(client, server);
     assert_eq!((client.cipher, server.cipher), ("TLS_AES_256_GCM_SHA384", "TLS_AES_256_GCM_SHA384"));
     assert!(client.peer.as_ref().is_some_and(|peer| peer.validated) && server.peer.is_none());
+}
+
+#[test]
+fn a_change_of_keys_is_nothing_to_read_and_is_answered_with_the_next_write() {
+    let (mut client, mut server, tap) = pair(&TLS13);
+    settle(&mut client, &mut server);
+    for _ in 0..3 {
+        let state = server.state.get_mut();
+        let Engine::Server(connection) = &mut state.engine else { panic!() };
+        loop {
+            match connection.process_tls_records(&mut []).state {
+                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
+                Ok(ConnectionState::WriteTraffic(traffic)) => break traffic.refresh_traffic_keys().unwrap(),
+                other => panic!("{other:?}"),
+            }
+        }
+        state.say_all();
+        settle(&mut client, &mut server);
+        assert!(read_now(&mut client).is_pending() && now(|cx| client.poll_readable(cx)).is_pending());
+        assert!(matches!(write_now(&mut client, &[b"request"]), Poll::Ready(Ok(7))));
+        let sent = tap.take(0);
+        assert!(sent.len() > 5 + 7 + 17, "the answer comes before the data: {}", sent.len());
+        tap.put(0, &sent);
+        assert!(matches!(read_now(&mut server), Poll::Ready(Ok(got)) if got == b"request"));
+        assert!(write_now(&mut server, &[b"response"]).is_ready());
+        assert!(matches!(read_now(&mut client), Poll::Ready(Ok(got)) if got == b"response"));
+    }
+}
+
+/// rustls notes places in the input while a message of the handshake is not whole: the input must stay there for it.
+#[test]
+fn a_write_between_the_parts_of_a_ticket() {
+    let mut server = server_config(&[&TLS13]);
+    server.max_fragment_size = Some(64);
+    let (client, server) = (Arc::new(client_config(&[&TLS13], None)), Arc::new(server));
+    let mut cut = 1;
+    loop {
+        let (left, right, tap) = handshake(client.clone(), server.clone(), "site.example.com");
+        let ((mut client, _), (mut server, _)) = (left.unwrap(), right.unwrap());
+        assert!(write_now(&mut server, &[b"data"]).is_ready());
+        let tickets = tap.take(1);
+        if cut > tickets.len() {
+            break;
+        }
+        tap.put(1, &tickets[..cut]);
+        if cut % 2 == 0 {
+            assert!(client.has_pending_read() || cut % 5 == 0);
+        } else {
+            let _ = read_now(&mut client);
+        }
+        assert!(write_now(&mut client, &[b"request"]).is_ready());
+        assert!(matches!(read_now(&mut server), Poll::Ready(Ok(got)) if got == b"request"));
+        if cut == tickets.len() && cut % 2 == 1 {
+            continue;
+        }
+        tap.put(1, &tickets[cut..]);
+        assert!(matches!(read_now(&mut client), Poll::Ready(Ok(got)) if got == b"data"), "{cut}");
+        cut += 7;
+    }
+    assert!(cut > 400);
+}
+
+#[test]
+fn broken_bytes_end_in_errors() {
+    for seed in 0..400 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let version = VERSIONS[seed as usize % 2];
+        let (client, server) = (client_config(&[version], None), server_config(&[version]));
+        let (left, right, tap) = wire(1 << 20, None);
+        let mut connect = connect(left, Arc::new(client), server_name("site.example.com"));
+        let mut accept = accept(right, BytesMut::new(), Arc::new(server));
+        let (mut client, mut server) = (None, None);
+        let mut damage = rng.usize(..6);
+        for _ in 0..8 {
+            match &mut client {
+                None => client = ready_or_none(now(|cx| connect.poll(cx))),
+                Some(Ok((transport, _))) => use_somehow(transport, &mut rng),
+                Some(Err(_)) => break,
+            }
+            match &mut server {
+                None => server = ready_or_none(now(|cx| accept.poll(cx))),
+                Some(Ok((transport, _))) => use_somehow(transport, &mut rng),
+                Some(Err(_)) => break,
+            }
+            if damage == 0 {
+                let from = rng.usize(..2);
+                let mut bytes = tap.take(from);
+                match (rng.usize(..4), bytes.len()) {
+                    (_, 0) => bytes = vec![rng.u8(..); rng.usize(..40)],
+                    (0, len) => bytes.truncate(rng.usize(..len)),
+                    (1, len) => bytes.extend_from_within(rng.usize(..len)..),
+                    (_, len) => bytes[rng.usize(..len)] ^= 1 << rng.u8(..8),
+                }
+                tap.put(from, &bytes);
+            }
+            damage = damage.wrapping_sub(1);
+        }
+    }
+}
+
+fn ready_or_none<T>(poll: Poll<T>) -> Option<T> {
+    if let Poll::Ready(value) = poll { Some(value) } else { None }
+}
+
+fn use_somehow(transport: &mut Transport, rng: &mut fastrand::Rng) {
+    match rng.usize(..5) {
+        0 => drop(read_now(transport)),
+        1 => drop(write_now(transport, &[b"abc", &[0; 20_000]])),
+        2 => drop(transport.has_pending_read()),
+        3 => drop(now(|cx| transport.poll_readable(cx))),
+        _ => drop(now(|cx| transport.poll_hangup(cx))),
+    }
 }

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::both_with;
 use crate::harness::h2::{
-    CANCEL, END_HEADERS, END_STREAM, H2, HEADERS, MAX_CONCURRENT_STREAMS, OK, REFUSED_STREAM, RST_STREAM, bytes_of,
-    request,
+    CANCEL, END_HEADERS, END_STREAM, H2, HEADERS, MAX_CONCURRENT_STREAMS, NO_ERROR, OK, REFUSED_STREAM, RST_STREAM,
+    bytes_of, request,
 };
 use crate::harness::{Proxy, Upstream};
 
@@ -79,6 +79,65 @@ fn requests_wait_for_a_place_when_there_may_be_no_further_connection() {
     assert_eq!(server.expect_request().0, 3);
     answer(&mut server, &mut client, 3, 3);
     assert_eq!(proxy.stat("cluster.app.upstream_cx_total"), 1);
+}
+
+/// Each stream that ends leaves a place for one that waits, also when several end at once.
+#[test]
+fn each_place_that_comes_free_goes_to_one_that_waits() {
+    let upstream = Upstream::start();
+    let cluster = json!({ "protocol": "h2", "circuit_breaker": { "max_connections": 1 } });
+    let proxy = Proxy::between(&upstream, json!({}), cluster);
+    let mut client = proxy.h2();
+    client.get(1, "/");
+    let mut server = upstream.accept_h2_with(&[(MAX_CONCURRENT_STREAMS, 3)]);
+    server.expect_request();
+    server.sync();
+    for stream in [3, 5, 7, 9, 11] {
+        client.get(stream, "/");
+    }
+    server.expect_request();
+    server.expect_request();
+    proxy.await_stat("cluster.app.upstream_rq_pending_active", 3);
+    let answers = [1, 3, 5].map(|stream| bytes_of(HEADERS, END_HEADERS | END_STREAM, stream, &server.block(OK)));
+    server.wire.send(answers.concat());
+    for at in [7, 9, 11] {
+        assert_eq!(server.expect_request().0, at);
+        server.headers(at, OK, true);
+    }
+    for stream in [1, 3, 5, 7, 9, 11] {
+        assert_eq!(client.expect_headers(stream).status(), 200);
+    }
+    assert_eq!(proxy.stat("cluster.app.upstream_cx_total"), 1);
+}
+
+/// RFC 9113 section 6.5.2: it "can be 0", and then the connection is of no use.
+#[test]
+fn a_host_that_takes_no_streams_any_more_gets_another_connection() {
+    let cluster = || json!({ "protocol": "h2", "circuit_breaker": { "max_connections": 1 } });
+    // While a request is on it, and while none is.
+    let upstream = Upstream::start();
+    let proxy = Proxy::between(&upstream, json!({}), cluster());
+    let mut client = proxy.h2();
+    client.get(1, "/");
+    let mut server = upstream.accept_h2_with(&[(MAX_CONCURRENT_STREAMS, 0)]);
+    server.expect_request();
+    server.sync();
+    client.get(3, "/");
+    proxy.await_stat("cluster.app.upstream_rq_pending_active", 1);
+    answer(&mut server, &mut client, 1, 1);
+    assert_eq!(server.expect_goaway().1, NO_ERROR);
+    server.expect_gone();
+    let mut server = upstream.accept_h2();
+    server.expect_request();
+    answer(&mut server, &mut client, 1, 3);
+
+    server.send_settings(&[(MAX_CONCURRENT_STREAMS, 0)]);
+    assert_eq!(server.expect_goaway().1, NO_ERROR);
+    server.expect_gone();
+    client.get(5, "/");
+    let mut server = upstream.accept_h2();
+    server.expect_request();
+    answer(&mut server, &mut client, 1, 5);
 }
 
 #[test]

@@ -188,3 +188,31 @@ fn a_connection_has_a_most_duration() {
     assert_eq!(client.response(1).1, "whole");
     client.expect_gone();
 }
+
+/// A connection to a host is not open before its SETTINGS are here (RFC 9113 section 3.4): `connect_timeout` counts to them,
+/// for the request that opened it and for those that wait for it.
+#[test]
+fn a_host_that_says_nothing_is_given_up() {
+    let upstream = Upstream::start();
+    let proxy = Proxy::between(&upstream, json!({}), json!({ "protocol": "h2", "connect_timeout": "200ms" }));
+    let mut client = proxy.h2();
+    client.get(1, "/");
+    let mut server = upstream.accept();
+    server.expect("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    client.get(3, "/");
+    for stream in [1, 3] {
+        let (head, body) = client.response(stream);
+        assert_eq!(head.status(), 503, "{stream}: {body}");
+    }
+    server.rest();
+    proxy.await_stat("cluster.app.upstream_cx_active", 0);
+    assert_eq!(proxy.stat("cluster.app.upstream_cx_connect_timeout"), 1);
+    upstream.expect_nobody(Duration::from_millis(50));
+
+    // The next request tries again.
+    client.get(5, "/");
+    let mut server = upstream.accept_h2();
+    server.expect_request();
+    server.headers(1, OK, true);
+    assert_eq!(client.expect_headers(5).status(), 200);
+}

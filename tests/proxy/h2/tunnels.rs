@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::h2_cluster;
-use crate::harness::h2::{CANCEL, ENABLE_CONNECT_PROTOCOL, H2, OK, PROTOCOL_ERROR};
+use crate::harness::h2::{CANCEL, ENABLE_CONNECT_PROTOCOL, H2, NO_ERROR, OK, PROTOCOL_ERROR};
 use crate::harness::{Proxy, Upstream};
 
 /// RFC 6455 section 1.3.
@@ -30,6 +30,34 @@ fn websocket() -> Value {
 
 fn connect() -> Value {
     json!({ "routes": [{ "cluster": "app", "upgrades": ["connect"] }] })
+}
+
+/// RFC 9220 section 3. Where no route takes a protocol, `:protocol` itself is not known: that is a malformed request.
+#[test]
+fn a_protocol_that_is_not_known_is_answered_501() {
+    let upstream = Upstream::start();
+    let proxy = Proxy::between(&upstream, websocket(), json!({}));
+    let mut client = proxy.h2();
+    let protocols = ["connect-udp", "connect-ip", "h2c", "a-protocol-with-a-long-name"];
+    for (stream, protocol) in (1..).step_by(2).zip(protocols) {
+        let mut fields = EXTENDED.to_vec();
+        fields[1].1 = protocol;
+        client.headers(stream, &fields, false);
+        assert_eq!(client.response(stream).0.status(), 501, "{protocol}");
+        // The rest of the request is not waited for.
+        assert_eq!(client.expect_reset(stream), NO_ERROR, "{protocol}");
+    }
+    let count = protocols.len() as u64;
+    for name in ["downstream_rq_http2_total", "downstream_rq_completed", "downstream_rq_5xx"] {
+        proxy.await_stat(&format!("http.listener-0.{name}"), count);
+    }
+    assert_eq!(proxy.stat("http.listener-0.downstream_cx_upgrades_total"), 0);
+    assert_eq!(proxy.stat("cluster.app.upstream_cx_total"), 0);
+
+    let proxy = Proxy::to(&upstream);
+    let mut client = proxy.h2();
+    client.headers(1, EXTENDED, false);
+    assert_eq!(client.expect_reset(1), PROTOCOL_ERROR);
 }
 
 /// The proof of a key, by the one test vector that is at hand: a server that knows its key only at run time needs SHA-1.

@@ -135,8 +135,11 @@ impl<'l> RequestBuilder<'l> {
             }
             _ => {
                 self.protocol = Upgrade::parse(field.value);
-                if self.protocol.is_none() {
-                    self.verdict.refuse(400, "http2.bad_protocol");
+                match self.protocol {
+                    Some(_) => {}
+                    // Too long to be one that we know, or `h2c`.
+                    None if validate::is_token(field.value) => self.verdict.refuse(501, "http2.unknown_protocol"),
+                    None => self.verdict.refuse(400, "http2.bad_protocol"),
                 }
             }
         }

@@ -95,10 +95,16 @@ fn an_extended_connect_is_taken_where_it_is_allowed() {
     let expected = "CONNECT /chat HTTP/2 host=a Unknown [sec-websocket-version: 13]";
     assert_eq!(accepted(&allowed, 0, &fields), expected);
     assert_eq!(malformed(&edge(), 0, &fields), "http2.unknown_pseudo_header");
-    for protocol in ["h2c", "HTTP/2", "a, b", ""] {
+    for (protocol, refusal) in [
+        ("h2c", "501 http2.unknown_protocol"),
+        ("a-protocol-with-a-long-name", "501 http2.unknown_protocol"),
+        ("HTTP/2", "400 http2.bad_protocol"),
+        ("a, b", "400 http2.bad_protocol"),
+        ("", "400 http2.bad_protocol"),
+    ] {
         let mut other = fields;
         other[1].1 = protocol;
-        assert_eq!(refused(&allowed, 0, &other), "400 http2.bad_protocol", "{protocol}");
+        assert_eq!(refused(&allowed, 0, &other), refusal, "{protocol}");
     }
     assert_eq!(malformed(&allowed, 0, &[fields[0], fields[1], fields[4]]), "http2.missing_pseudo_header");
     assert_eq!(malformed(&allowed, 0, &[&fields[1..], &[]].concat()), "http2.missing_pseudo_header");
