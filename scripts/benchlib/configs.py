@@ -31,10 +31,15 @@ class Setup:
     max_connections: int
     client: str = "h1"  # or h2: plain text, with prior knowledge; or bytes
     upstream: str = "h1"  # or h2, or grpc, or bytes
+    tls: Path | None = None  # directory of the certificate: clients come with TLS 1.3
 
 
 def route_prefixes(setup):
     return [f"/r{number:05}/" for number in range(setup.routes)] or ["/"]
+
+
+def tls_files(setup):
+    return str(setup.tls / "site.pem"), str(setup.tls / "site.key")
 
 
 def write(path, text):
@@ -50,8 +55,15 @@ def nuncio(setup, binary):
         listener["http"] = {"max_requests_per_connection": "off"}
     if setup.upstream != "h1":
         cluster["protocol"] = "h2"
+    if setup.tls:
+        listener["tls"] = nuncio_tls(setup)
     config = {"workers": setup.workers, "listeners": [listener], "clusters": {"app": cluster}}
     return [binary, "run", write(setup.directory / "nuncio.json", json.dumps(config))]
+
+
+def nuncio_tls(setup):
+    chain, key = tls_files(setup)
+    return {"certificates": [{"chain": chain, "key": key}], "min_version": "TLSv1.3"}
 
 
 def haproxy(setup, binary):
@@ -60,6 +72,8 @@ def haproxy(setup, binary):
         lines = "".join(f"{prefix} app\n" for prefix in route_prefixes(setup))
         choose = f"use_backend %[path,map_beg({write(setup.directory / 'haproxy.map', lines)})]"
     client, upstream = (" proto h2" if protocol != "h1" else "" for protocol in (setup.client, setup.upstream))
+    if setup.tls:
+        client = haproxy_tls(setup) + " alpn h2,http/1.1"
     config = f"""
 global
     nbthread {setup.workers}
@@ -80,6 +94,10 @@ backend app
     return [binary, "-db", "-f", write(setup.directory / "haproxy.cfg", config)]
 
 
+def haproxy_tls(setup):
+    return f" ssl crt {setup.tls}/both.pem ssl-min-ver TLSv1.3"
+
+
 def nginx(setup, binary):
     go = "grpc_pass grpc://app" if setup.upstream == "grpc" else "proxy_pass http://app"
     locations = "\n".join(f"location {prefix} {{ {go}; }}" for prefix in route_prefixes(setup))
@@ -93,10 +111,18 @@ def nginx(setup, binary):
     proxy_max_temp_file_size 0;
     upstream app {{ server 127.0.0.1:{setup.upstream_port}; keepalive {256 if h2 else 64}; }}
     server {{
-        listen 127.0.0.1:{setup.port}{" http2" * h2} reuseport;
+        listen 127.0.0.1:{setup.port}{" ssl" * bool(setup.tls)}{" http2" * h2} reuseport;
+        {nginx_tls(setup)}
         {locations}
     }}"""
     return nginx_command(setup, binary, "nginx", nginx_http(setup, "nginx", body))
+
+
+def nginx_tls(setup):
+    if not setup.tls:
+        return ""
+    chain, key = tls_files(setup)
+    return f"ssl_certificate {chain}; ssl_certificate_key {key}; ssl_protocols TLSv1.3;"
 
 
 def envoy(setup, binary):
@@ -136,7 +162,21 @@ def envoy_cluster(setup):
     }
 
 
+def envoy_tls(setup):
+    chain, key = tls_files(setup)
+    common = {
+        "tls_certificates": [{"certificate_chain": {"filename": chain}, "private_key": {"filename": key}}],
+        "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
+    }
+    if setup.client != "bytes":
+        common["alpn_protocols"] = ["h2", "http/1.1"]
+    package = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
+    return {"name": "tls", "typed_config": {"@type": package, "common_tls_context": common}}
+
+
 def envoy_command(setup, binary, chain, cluster):
+    if setup.tls:
+        chain["transport_socket"] = envoy_tls(setup)
     listener = {"address": envoy_address(setup.port), "filter_chains": [chain]}
     config = {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
     path = write(setup.directory / "envoy.json", json.dumps(config))

@@ -12,6 +12,8 @@ from . import configs
 
 def nuncio(setup, binary):
     listener = {"address": f"127.0.0.1:{setup.port}", "protocol": "tcp", "routes": [{"cluster": "app"}]}
+    if setup.tls:
+        listener["tls"] = configs.nuncio_tls(setup)
     clusters = {"app": {"endpoints": [f"127.0.0.1:{setup.upstream_port}"]}}
     config = {"workers": setup.workers, "listeners": [listener], "clusters": clusters}
     return [binary, "run", configs.write(setup.directory / "nuncio.json", json.dumps(config))]
@@ -29,7 +31,7 @@ defaults
     timeout client 300s
     timeout server 300s
 listen bench
-    bind 127.0.0.1:{setup.port}
+    bind 127.0.0.1:{setup.port}{configs.haproxy_tls(setup) if setup.tls else ""}
     server app 127.0.0.1:{setup.upstream_port}
 """
     return [binary, "-db", "-f", configs.write(setup.directory / f"{name}.cfg", config)]
@@ -46,7 +48,8 @@ def nginx(setup, binary):
     body = f"""
     upstream app {{ server 127.0.0.1:{setup.upstream_port}; }}
     server {{
-        listen 127.0.0.1:{setup.port} reuseport;
+        listen 127.0.0.1:{setup.port}{" ssl" * bool(setup.tls)} reuseport;
+        {configs.nginx_tls(setup)}
         proxy_half_close on;
         proxy_pass app;
     }}"""

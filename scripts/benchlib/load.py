@@ -7,6 +7,7 @@ import base64
 import http.client
 import json
 import re
+import ssl
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +45,9 @@ def http_requests(case, port, count):
     headers = {"Connection": "close"} if case.close else {}
     body = b"x" * case.request_bytes or None
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    if case.tls:
+        anybody = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=30, context=anybody)
     try:
         for _ in range(count):
             # http.client connects again by itself when the answer closed the connection.
@@ -58,10 +62,14 @@ def http_requests(case, port, count):
         connection.close()
 
 
+def url(case, port):
+    return f"http{'s' * case.tls}://127.0.0.1:{port}{case.path}"
+
+
 def run_wrk(case, port, seconds):
     command = [tools.find("wrk"), "-t1", f"-c{case.connections}", f"-d{seconds}s", "-s", str(SCRIPT)]
     words = [case.method, case.request_bytes, int(case.close), case.path, case.routes]
-    command += [f"http://127.0.0.1:{port}{case.path}", "--"] + [str(word) for word in words]
+    command += [url(case, port), "--"] + [str(word) for word in words]
     said = output(command, seconds)
     found = re.search(r"^BENCH (.*)$", said, re.MULTILINE)
     if not found:
@@ -76,7 +84,7 @@ def h2load(case, port, seconds, *words):
     command = [tools.find("h2load"), "-t1", *words]
     if case.window_bits:
         command += [f"-w{case.window_bits[0]}", f"-W{case.window_bits[1]}"]
-    said = output(command + [f"http://127.0.0.1:{port}{case.path}"], seconds)
+    said = output(command + [url(case, port)], seconds)
     lines = re.findall(r"^(?:requests|status codes): (.*)$", said, re.MULTILINE)
     counts = {word: int(number) for number, word in re.findall(r"(\d+) (\w+)", " ".join(lines))}
     rate = re.search(r"^finished in .*, ([\d.]+) req/s", said, re.MULTILINE)
@@ -153,6 +161,7 @@ def ghz_calls(case, port, count):
 
 def l4load(case, port, seconds, *words):
     """Its counts. A request is a connection here."""
+    words += ("-tls",) * case.tls
     said = output([tools.l4load(), *words, case.work, str(port), str(case.connections), str(seconds)], seconds)
     return json.loads(said)
 

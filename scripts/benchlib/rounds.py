@@ -10,7 +10,7 @@ from statistics import median
 
 from . import configs, layer4, load, tools
 from .cases import IDLE_CONNECTIONS, MIB
-from .idle import IdleConnections, IdleH2Connections
+from .idle import IdleConnections, IdleH2Connections, IdleTlsConnections
 from .processes import Server, StartError, file_limit, free_port, machine_cpu_seconds, own_cpu_seconds
 
 TURN_SECONDS = 1
@@ -57,7 +57,15 @@ def command(name, setup, binary):
 
 def proxy_setup(case, upstream_port, limit):
     return configs.Setup(
-        tools.RUN_DIR, free_port(), upstream_port, case.workers, case.routes, limit, case.client, case.upstream
+        tools.RUN_DIR,
+        free_port(),
+        upstream_port,
+        case.workers,
+        case.routes,
+        limit,
+        case.client,
+        case.upstream,
+        tools.certificate() if case.tls else None,
     )
 
 
@@ -185,7 +193,8 @@ def measure_idle(case, binaries, options):
 def idle_round(name, case, binaries, upstream_port):
     count = idle_connections()
     server, idle = start(name, case, binaries, upstream_port)
-    held = (IdleH2Connections if case.client == "h2" else IdleConnections)(server.port)
+    kind = IdleH2Connections if case.client == "h2" else IdleTlsConnections if case.tls else IdleConnections
+    held = kind(server.port)
     try:
         # Code is paged in by the first requests; that is not the price of a connection.
         if held.open(1):

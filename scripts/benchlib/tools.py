@@ -59,6 +59,22 @@ def envoy():
     return str(next(VENV.glob(pattern)))
 
 
+def certificate():
+    """The directory of a certificate for this run: ECDSA with P-256, as most are, signed by itself."""
+    directory = RUN_DIR / "tls"
+    if not (directory / "both.pem").exists():
+        require(["openssl"])
+        directory.mkdir(parents=True, exist_ok=True)
+        names = ["-subj", "/CN=bench.example", "-addext", "subjectAltName=DNS:bench.example,IP:127.0.0.1", "-days", "3650"]
+        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-keyout", directory / "site.key"]
+        command = ["openssl", "req", "-x509", *key, *names, "-out", directory / "site.pem"]
+        subprocess.run(command, check=True, capture_output=True)
+        # HAProxy wants them in one file.
+        both = (directory / "site.pem").read_text() + (directory / "site.key").read_text()
+        (directory / "both.pem").write_text(both)
+    return directory
+
+
 def ghz():
     return go_tool(GO_TOOLS / "bin" / "ghz", f"github.com/bojand/ghz/cmd/ghz@{GHZ}")
 

@@ -3,13 +3,16 @@
 //	l4load serve PORT                            the upstream: streams to and from, or echoes, as the first byte says
 //	l4load stream PORT CONNECTIONS SECONDS       bytes both ways at once on each connection, like iperf3 --bidir
 //	l4load connect PORT CONNECTIONS SECONDS      connect, one small exchange, close; so many at a time
+//	l4load handshake PORT CONNECTIONS SECONDS    TLS 1.3: connect, shake hands in full, close
+//	l4load resume PORT CONNECTIONS SECONDS       the same with a ticket
 //
-// With -count N instead of SECONDS 0: so many connections in all (connect), or pieces of 256 KiB each way (stream). A load prints one
+// With -tls the first two speak TLS 1.3 too. Nobody looks at the certificate. With -count N instead of SECONDS 0: so many connections in all, or pieces of 256 KiB each way (stream). A load prints one
 // line of JSON: requests, bytes, seconds, p50_us, p99_us and errors by kind.
 package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -38,9 +41,14 @@ const (
 )
 
 var (
-	count  = flag.Int64("count", 0, "connections in all, or pieces of a stream each way")
-	load   tally
-	silent = net.Dialer{KeepAlive: -1}
+	count   = flag.Int64("count", 0, "connections in all, or pieces of a stream each way")
+	withTLS = flag.Bool("tls", false, "speak TLS")
+	load    tally
+	silent  = net.Dialer{KeepAlive: -1}
+	// One key share, so that all servers agree at once; the cipher suite is the server's choice among Go's.
+	secure = tls.Config{
+		InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, CurvePreferences: []tls.CurveID{tls.X25519},
+	}
 )
 
 // What a run has seen.
@@ -60,14 +68,16 @@ func main() {
 		fail(serve("127.0.0.1:" + words[1]))
 	}
 	if len(words) != 4 {
-		fail(errors.New("serve PORT, or stream or connect PORT CONNECTIONS SECONDS"))
+		fail(errors.New("serve PORT, or one of the loads with PORT CONNECTIONS SECONDS"))
 	}
 	address := "127.0.0.1:" + words[1]
 	connections, err := strconv.Atoi(words[2])
 	fail(err)
 	seconds, err := strconv.Atoi(words[3])
 	fail(err)
-	works := map[string]func(string, func() bool){"stream": stream, "connect": connect}
+	works := map[string]func(string, func() bool){
+		"stream": stream, "connect": connect, "handshake": handshake, "resume": resume,
+	}
 	work, known := works[words[0]]
 	if !known {
 		fail(fmt.Errorf("no load %q", words[0]))
@@ -136,7 +146,26 @@ func (t *tally) done(since time.Time, bytes int64, failed *int64) {
 
 // ---- the loads
 
-func dial(address string) (*net.TCPConn, error) {
+// A connection of which one direction can be ended.
+type duplex interface {
+	net.Conn
+	CloseWrite() error
+}
+
+func dial(address string) (duplex, error) {
+	plain, err := dialPlain(address)
+	if err != nil || !*withTLS {
+		return plain, err
+	}
+	connection := tls.Client(plain, &secure)
+	if err := connection.Handshake(); err != nil {
+		plain.Close()
+		return nil, err
+	}
+	return connection, nil
+}
+
+func dialPlain(address string) (*net.TCPConn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	connection, err := silent.DialContext(ctx, "tcp", address)
@@ -207,7 +236,7 @@ func stream(address string, more func() bool) {
 }
 
 // Writes pieces while there is `more`.
-func fill(connection *net.TCPConn, more func() bool) (sent int64, err error) {
+func fill(connection duplex, more func() bool) (sent int64, err error) {
 	data := make([]byte, piece)
 	data[0] = streams
 	for err == nil && more() {
@@ -221,7 +250,7 @@ func fill(connection *net.TCPConn, more func() bool) (sent int64, err error) {
 }
 
 // Reads to the end, and keeps the last bytes.
-func drain(connection *net.TCPConn, last *[8]byte) (got int64, err error) {
+func drain(connection duplex, last *[8]byte) (got int64, err error) {
 	data := make([]byte, piece)
 	for {
 		connection.SetReadDeadline(time.Now().Add(patience))
@@ -237,6 +266,67 @@ func drain(connection *net.TCPConn, last *[8]byte) (got int64, err error) {
 		} else if err != nil {
 			return got, err
 		}
+	}
+}
+
+func handshake(address string, more func() bool) {
+	for more() {
+		shake(address, &secure, false)
+	}
+}
+
+func resume(address string, more func() bool) {
+	config := secure.Clone()
+	config.ServerName = "bench.example"
+	config.ClientSessionCache = &ticket{}
+	// For its ticket: the first is not counted.
+	if connection, err := dialPlain(address); err == nil {
+		client := tls.Client(connection, config)
+		if client.Handshake() == nil {
+			client.CloseWrite()
+			connection.CloseWrite()
+			io.Copy(io.Discard, client)
+		}
+		connection.Close()
+	}
+	for more() {
+		shake(address, config, true)
+	}
+}
+
+// One handshake. The end is orderly and the server's has been seen: so it has done all that it does.
+func shake(address string, config *tls.Config, resumed bool) {
+	started := time.Now()
+	connection, err := dialPlain(address)
+	if err != nil {
+		load.done(started, 0, &load.dial)
+		return
+	}
+	defer connection.Close()
+	client := tls.Client(connection, config)
+	if err = client.Handshake(); err == nil {
+		client.CloseWrite()
+		connection.CloseWrite()
+		_, err = io.Copy(io.Discard, connection)
+	}
+	switch {
+	case err != nil:
+		load.done(started, 0, &load.cut)
+	case client.ConnectionState().DidResume != resumed:
+		load.done(started, 0, &load.wrong)
+	default:
+		load.done(started, 0, nil)
+	}
+}
+
+// One ticket for ever: all the servers take one more than once.
+type ticket struct{ state *tls.ClientSessionState }
+
+func (t *ticket) Get(string) (*tls.ClientSessionState, bool) { return t.state, t.state != nil }
+
+func (t *ticket) Put(_ string, state *tls.ClientSessionState) {
+	if t.state == nil {
+		t.state = state
 	}
 }
 
