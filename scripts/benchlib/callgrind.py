@@ -7,9 +7,9 @@ import subprocess
 import sys
 from contextlib import ExitStack
 
-from . import configs, load, tools
+from . import load, tools
 from .processes import Server, StartError
-from .rounds import proxy_setup, start_upstream
+from .rounds import command, proxy_setup, start_upstream
 
 # Two runs that differ only in the number of requests: the difference is free of start-up and shut-down.
 FEW, MANY = 500, 2500
@@ -47,8 +47,8 @@ def count(name, binary, case, requests, output):
         upstream_port = start_upstream(stack, case)
         setup = proxy_setup(case, upstream_port, 1024)
         valgrind = [tools.find("valgrind"), "--tool=callgrind", f"--callgrind-out-file={output}"]
-        command = valgrind + configs.COMMANDS[name](setup, binary)
-        server = Server(name, command, setup.port, tools.RUN_DIR)
+        words = valgrind + command(name, setup, binary)
+        server = Server(name, words, setup.port, tools.RUN_DIR)
         stack.callback(server.stop)
         server.wait_ready(120)
         load.requests(case, server.port, requests)

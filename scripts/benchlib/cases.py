@@ -24,9 +24,12 @@ class Case:
     name: str
     title: str
     kind: str = "load"  # load: requests by the driver; idle: held connections; size: nothing runs
-    driver: str = "wrk"  # wrk: HTTP/1; h2load: HTTP/2 with prior knowledge; ghz: gRPC
-    upstream: str = "h1"  # h1 and h2: nginx; grpc: the gRPC project's interop server
+    driver: str = "wrk"  # wrk: HTTP/1; h2load: HTTP/2 with prior knowledge; ghz: gRPC; l4load: bytes
+    upstream: str = "h1"  # h1 and h2: nginx; grpc: the gRPC project's interop server; bytes: l4load
     without: tuple = ()  # proxies that cannot do this
+    variants: tuple = ()  # other set-ups of a proxy that take part
+    work: str = ""  # of l4load
+    tls: bool = False  # clients come with TLS 1.3; the certificate is ECDSA with P-256
     metrics: tuple = ("cpu_us_per_request",)
     method: str = "GET"
     path: str = "/"
@@ -43,6 +46,8 @@ class Case:
     @property
     def client(self):
         """What the load speaks to the proxies."""
+        if self.driver == "l4load":
+            return "bytes" if self.upstream == "bytes" else "h1"
         return "h1" if self.driver == "wrk" else "h2"
 
 
@@ -154,6 +159,87 @@ CASES = {
             streams=16,
         ),
         Case(
+            "tcp_throughput",
+            "TCP: 4 connections, bytes both ways at once",
+            driver="l4load",
+            upstream="bytes",
+            work="stream",
+            variants=("haproxy_splice",),
+            metrics=("cpu_us_per_mib", "mib_per_second"),
+            connections=4,
+            goals=(Goal("cpu_us_per_mib", 1.0, ("haproxy", "haproxy_splice", "nginx", "envoy")),),
+        ),
+        Case(
+            "tcp_throughput_1",
+            "TCP: 1 connection, bytes both ways at once",
+            driver="l4load",
+            upstream="bytes",
+            work="stream",
+            variants=("haproxy_splice",),
+            metrics=("cpu_us_per_mib", "mib_per_second"),
+            connections=1,
+            goals=(Goal("cpu_us_per_mib", 1.0, ("haproxy", "haproxy_splice", "nginx", "envoy")),),
+        ),
+        Case(
+            "tcp_connections",
+            "TCP: connect, 32 bytes each way, close; 32 at a time",
+            driver="l4load",
+            upstream="bytes",
+            work="connect",
+            goals=(Goal("cpu_us_per_request", 1.0, ("haproxy", "nginx")),),
+        ),
+        Case(
+            "tcp_tls",
+            "TLS to TCP: 4 connections, bytes both ways at once",
+            driver="l4load",
+            upstream="bytes",
+            work="stream",
+            tls=True,
+            metrics=("cpu_us_per_mib", "mib_per_second"),
+            connections=4,
+        ),
+        Case(
+            "tls_handshake_full",
+            "TLS 1.3: connect, handshake in full (ECDSA P-256, X25519), close; 16 at a time",
+            driver="l4load",
+            work="handshake",
+            tls=True,
+            connections=16,
+            goals=(Goal("cpu_us_per_request", 1.1, ("nginx",)),),
+        ),
+        Case(
+            "tls_handshake_resumed",
+            "TLS 1.3: connect, handshake with a ticket, close; 16 at a time",
+            driver="l4load",
+            work="resume",
+            tls=True,
+            connections=16,
+        ),
+        Case(
+            "https_tiny",
+            "HTTPS: GET of 3 bytes, keep-alive, 32 connections",
+            tls=True,
+            goals=(Goal("cpu_us_per_request", 1.0, ("haproxy", "nginx")),),
+        ),
+        Case(
+            "https_tiny_h2",
+            "HTTPS, HTTP/2 in, HTTP/1 out: GET of 3 bytes, 16 connections of 10 streams",
+            driver="h2load",
+            tls=True,
+            connections=16,
+            streams=10,
+            goals=(Goal("cpu_us_per_request", 1.0, ("haproxy", "nginx")),),
+        ),
+        Case(
+            "https_1m",
+            "HTTPS: GET of 1 MiB, keep-alive, 16 connections",
+            tls=True,
+            metrics=("cpu_us_per_mib", "cpu_us_per_request"),
+            path="/1m",
+            response_bytes=MIB,
+            connections=16,
+        ),
+        Case(
             "idle",
             "memory of one worker at rest, and of each of 7,000 idle keep-alive connections",
             kind="idle",
@@ -166,6 +252,14 @@ CASES = {
             kind="idle",
             driver="h2load",
             metrics=("bytes_per_idle_connection", "rss_idle_mib"),
+        ),
+        Case(
+            "tls_idle",
+            "memory of one worker at rest, and of each of 7,000 idle keep-alive connections over TLS 1.3",
+            kind="idle",
+            tls=True,
+            metrics=("bytes_per_idle_connection", "rss_idle_mib"),
+            goals=(Goal("bytes_per_idle_connection", 12 * KIB),),
         ),
         Case(
             "size",

@@ -2,6 +2,7 @@
 
 import select
 import socket
+import ssl
 import struct
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -26,8 +27,8 @@ class IdleConnections:
             try:
                 connection = socket.create_connection(("127.0.0.1", self.port), timeout=5)
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+                connection = self.begin(connection)
                 self.sockets.append(connection)
-                self.begin(connection)
                 self.request(connection)
             except OSError:
                 failed += 1
@@ -36,7 +37,8 @@ class IdleConnections:
         return failed
 
     def begin(self, connection):
-        """What comes before the first request."""
+        """What comes before the first request; the connection to use."""
+        return connection
 
     def request(self, connection):
         connection.sendall(self.REQUEST)
@@ -60,6 +62,19 @@ class IdleConnections:
         self.sockets.clear()
 
 
+class IdleTlsConnections(IdleConnections):
+    """The same over TLS."""
+
+    def __init__(self, port):
+        super().__init__(port)
+        self.context = ssl.create_default_context()
+        self.context.check_hostname = False
+        self.context.verify_mode = ssl.CERT_NONE
+
+    def begin(self, connection):
+        return self.context.wrap_socket(connection)
+
+
 def frame(kind, flags=0, stream=0, payload=b""):
     """RFC 9113 section 4.1."""
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
@@ -79,6 +94,7 @@ class IdleH2Connections(IdleConnections):
     def begin(self, connection):
         connection.sendall(self.PREFACE)
         self.streams[connection] = 1
+        return connection
 
     def request(self, connection):
         stream = self.streams[connection]

@@ -1,4 +1,4 @@
-"""The load: wrk, h2load and ghz, all bounded in time and number; and a few requests to see that the answers are right.
+"""The load: wrk, h2load, ghz and l4load, all bounded in time and number; and a few requests to see that the answers are right.
 
 Each driver has two functions: one for some seconds of load, and one for a number of requests on one connection.
 """
@@ -7,7 +7,9 @@ import base64
 import http.client
 import json
 import re
+import ssl
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from . import tools
@@ -43,6 +45,9 @@ def http_requests(case, port, count):
     headers = {"Connection": "close"} if case.close else {}
     body = b"x" * case.request_bytes or None
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    if case.tls:
+        anybody = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=30, context=anybody)
     try:
         for _ in range(count):
             # http.client connects again by itself when the answer closed the connection.
@@ -57,10 +62,14 @@ def http_requests(case, port, count):
         connection.close()
 
 
+def url(case, port):
+    return f"http{'s' * case.tls}://127.0.0.1:{port}{case.path}"
+
+
 def run_wrk(case, port, seconds):
     command = [tools.find("wrk"), "-t1", f"-c{case.connections}", f"-d{seconds}s", "-s", str(SCRIPT)]
     words = [case.method, case.request_bytes, int(case.close), case.path, case.routes]
-    command += [f"http://127.0.0.1:{port}{case.path}", "--"] + [str(word) for word in words]
+    command += [url(case, port), "--"] + [str(word) for word in words]
     said = output(command, seconds)
     found = re.search(r"^BENCH (.*)$", said, re.MULTILINE)
     if not found:
@@ -75,7 +84,7 @@ def h2load(case, port, seconds, *words):
     command = [tools.find("h2load"), "-t1", *words]
     if case.window_bits:
         command += [f"-w{case.window_bits[0]}", f"-W{case.window_bits[1]}"]
-    said = output(command + [f"http://127.0.0.1:{port}{case.path}"], seconds)
+    said = output(command + [url(case, port)], seconds)
     lines = re.findall(r"^(?:requests|status codes): (.*)$", said, re.MULTILINE)
     counts = {word: int(number) for number, word in re.findall(r"(\d+) (\w+)", " ".join(lines))}
     rate = re.search(r"^finished in .*, ([\d.]+) req/s", said, re.MULTILINE)
@@ -150,8 +159,23 @@ def ghz_calls(case, port, count):
         raise OSError(f"{count} x {CALL}: {report['statusCodeDistribution']} {report['errorDistribution']}")
 
 
+def l4load(case, port, seconds, *words):
+    """Its counts. A request is a connection here."""
+    words += ("-tls",) * case.tls
+    said = output([tools.l4load(), *words, case.work, str(port), str(case.connections), str(seconds)], seconds)
+    return json.loads(said)
+
+
+def l4load_connections(case, port, count):
+    """So many connections in turn, or pieces of a stream each way."""
+    done = l4load(replace(case, connections=1), port, 30, f"-count={count}")
+    if any(done["errors"].values()) or done["requests"] not in (1, count):
+        raise OSError(f"{case.work}: {done}")
+
+
 DRIVERS = {
     "wrk": (run_wrk, http_requests),
     "h2load": (run_h2load, h2load_requests),
     "ghz": (run_ghz, ghz_calls),
+    "l4load": (l4load, l4load_connections),
 }

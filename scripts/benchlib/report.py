@@ -9,15 +9,21 @@ from statistics import median
 
 from . import tools
 from .cases import CASES
-from .configs import PROXIES
 
 OUTPUT = tools.TARGET / "bench"
-NAMES = {"nuncio": "nuncio", "haproxy": "HAProxy", "nginx": "nginx", "envoy": "Envoy"}
+NAMES = {
+    "nuncio": "nuncio",
+    "haproxy": "HAProxy",
+    "haproxy_splice": "HAProxy with splice",
+    "nginx": "nginx",
+    "envoy": "Envoy",
+}
 # metric: heading, digits after the point
 COLUMNS = {
     "cpu_us_per_request": ("CPU us/request", 1),
     "cpu_us_per_mib": ("CPU us/MiB", 0),
     "requests_per_second": ("requests/s", 0),
+    "mib_per_second": ("MiB/s", 0),
     "p50_us": ("p50 us", 0),
     "p99_us": ("p99 us", 0),
     "errors": ("errors", 0),
@@ -88,9 +94,14 @@ def judge(result, goal):
     return value, None if value is None else value <= goal.limit
 
 
+def measured(results):
+    """The proxies and variants that any of the results has."""
+    return [name for name in NAMES if any(name in figures for result in results for figures in result["rounds"])]
+
+
 def write_case(case, about, result):
     metric = case.metrics[0]
-    present = [name for name in PROXIES if any(name in figures for figures in result["rounds"])]
+    present = measured([result])
     keys = [key for key in COLUMNS if any(values(result, name, key) for name in present)]
     text = {
         "case": case.name,
@@ -123,7 +134,7 @@ def markdown(rows):
 
 def case_table(case, result):
     """All medians of a case, one row a proxy."""
-    present = [name for name in PROXIES if any(name in figures for figures in result["rounds"])]
+    present = measured([result])
     keys = [key for key in COLUMNS if any(values(result, name, key) for name in present)]
     first = case.metrics[0]
     rows = [["proxy"] + [COLUMNS[key][0] for key in keys] + ["lowest - highest", "nuncio is x"]]
@@ -152,12 +163,13 @@ def goal_text(goal):
 
 def summary_table(results):
     """One row a case and metric; behind each peer's figure the median ratio nuncio/peer."""
-    rows = [["case", "measure"] + [NAMES[name] for name in PROXIES] + ["goals"]]
+    present = measured([result for _, result in results])
+    rows = [["case", "measure"] + [NAMES[name] for name in present] + ["goals"]]
     for case, result in results:
         for metric in case.metrics:
             heading, digits = COLUMNS[metric]
             cells = []
-            for name in PROXIES:
+            for name in present:
                 cell = number(typical(result, name, metric), digits)
                 times = None if name == "nuncio" else ratio(result, metric, [name])
                 cells.append(cell if times is None else f"{cell} (x {times:.2f})")
@@ -202,7 +214,7 @@ summed over the processes, PSS counts a shared page once.
 
 def how(about, result):
     """When, and how carefully: a quick result, or one from a busy machine, should be seen to be one."""
-    disturbed = [cores for name in PROXIES for cores in values(result, name, "cores_used_by_others")]
+    disturbed = [cores for name in NAMES for cores in values(result, name, "cores_used_by_others")]
     others = f" Other programs used {sum(disturbed) / len(disturbed):.2f} cores meanwhile." if disturbed else ""
     failures = "".join(f"\n* FAILED {failure}" for failure in result["failures"])
     when = f"{about['date']}, commit {about['commit']}, {about['rounds']} rounds of {about['seconds']} s."

@@ -8,9 +8,9 @@ import time
 from contextlib import ExitStack
 from statistics import median
 
-from . import configs, load, tools
+from . import configs, layer4, load, tools
 from .cases import IDLE_CONNECTIONS, MIB
-from .idle import IdleConnections, IdleH2Connections
+from .idle import IdleConnections, IdleH2Connections, IdleTlsConnections
 from .processes import Server, StartError, file_limit, free_port, machine_cpu_seconds, own_cpu_seconds
 
 TURN_SECONDS = 1
@@ -21,6 +21,9 @@ WARM_UP_REQUESTS = 500
 def run(case, binaries, options):
     """{"rounds": [{proxy: figures}], "failures": [text]}. A proxy that fails is left out of the later rounds."""
     binaries = {name: path for name, path in binaries.items() if name not in case.without}
+    for name in case.variants:
+        if configs.VARIANTS[name] in binaries:
+            binaries[name] = binaries[configs.VARIANTS[name]]
     measure = {"load": measure_load, "idle": measure_idle, "size": measure_size}[case.kind]
     return measure(case, binaries, options)
 
@@ -35,7 +38,7 @@ def start(name, case, binaries, upstream_port):
     # Connections are memory in nginx and HAProxy: as many as the case needs, and some.
     limit = idle_connections() + 200 if case.kind == "idle" else 1024
     setup = proxy_setup(case, upstream_port, limit)
-    server = Server(name, configs.COMMANDS[name](setup, binaries[name]), setup.port, tools.RUN_DIR)
+    server = Server(name, command(name, setup, binaries[name]), setup.port, tools.RUN_DIR)
     server.wait_ready()
     time.sleep(SETTLE_SECONDS)
     rss, pss = server.memory_mib()
@@ -47,19 +50,34 @@ def start(name, case, binaries, upstream_port):
     return server, {"rss_idle_mib": rss, "pss_idle_mib": pss}
 
 
+def command(name, setup, binary):
+    commands = layer4.COMMANDS if setup.client == "bytes" else configs.COMMANDS
+    return commands[name](setup, binary)
+
+
 def proxy_setup(case, upstream_port, limit):
     return configs.Setup(
-        tools.RUN_DIR, free_port(), upstream_port, case.workers, case.routes, limit, case.client, case.upstream
+        tools.RUN_DIR,
+        free_port(),
+        upstream_port,
+        case.workers,
+        case.routes,
+        limit,
+        case.client,
+        case.upstream,
+        tools.certificate() if case.tls else None,
     )
 
 
 def start_upstream(stack, case):
     setup = configs.Setup(tools.RUN_DIR, free_port(), 0, 1, 0, 4096, upstream=case.upstream)
     if case.upstream == "grpc":
-        command = configs.grpc_upstream(setup, tools.grpc_server())
+        words = configs.grpc_upstream(setup, tools.grpc_server())
+    elif case.upstream == "bytes":
+        words = layer4.upstream(setup, tools.l4load())
     else:
-        command = configs.upstream(setup, tools.find("nginx"))
-    server = Server("upstream", command, setup.port, tools.RUN_DIR)
+        words = configs.upstream(setup, tools.find("nginx"))
+    server = Server("upstream", words, setup.port, tools.RUN_DIR)
     stack.callback(server.stop)
     server.wait_ready()
     return setup.port
@@ -116,10 +134,6 @@ def one_round(case, turns):
 
     rss, pss = turns[-1]["memory"]
     figures = {
-        "cpu_us_per_request": total("cpu_us") / total("requests"),
-        "requests_per_second": total("requests") / total("seconds"),
-        "p50_us": median(turn["p50_us"] for turn in turns),
-        "p99_us": median(turn["p99_us"] for turn in turns),
         "requests": total("requests"),
         "errors": {kind: sum(turn["errors"][kind] for turn in turns) for kind in turns[0]["errors"]},
         "cores_used": total("cpu_us") / 1e6 / total("seconds"),
@@ -127,17 +141,24 @@ def one_round(case, turns):
         "rss_after_load_mib": rss,
         "pss_after_load_mib": pss,
     }
-    if case.response_bytes >= MIB:
+    if case.work != "stream":
+        figures["cpu_us_per_request"] = total("cpu_us") / total("requests")
+        figures["requests_per_second"] = total("requests") / total("seconds")
+        figures["p50_us"] = median(turn["p50_us"] for turn in turns)
+        figures["p99_us"] = median(turn["p99_us"] for turn in turns)
+    if "cpu_us_per_mib" in case.metrics:
         # By bytes, not by requests: so the unfinished responses count too.
         figures["cpu_us_per_mib"] = total("cpu_us") / (total("bytes") / MIB)
+        figures["mib_per_second"] = total("bytes") / MIB / total("seconds")
     return figures
 
 
 def progress(number, name, figures):
-    return (
-        f"   round {number + 1} {name:8} {figures['cpu_us_per_request']:8.1f} us/request"
-        f" {figures['requests_per_second']:9.0f} requests/s  {sum(figures['errors'].values())} errors"
-    )
+    if "cpu_us_per_request" in figures:
+        said = f"{figures['cpu_us_per_request']:8.1f} us/request {figures['requests_per_second']:9.0f} requests/s"
+    else:
+        said = f"{figures['cpu_us_per_mib']:8.1f} us/MiB {figures['mib_per_second']:9.0f} MiB/s"
+    return f"   round {number + 1} {name:14} {said}  {sum(figures['errors'].values())} errors"
 
 
 def failed_requests(case, rounds):
@@ -172,7 +193,8 @@ def measure_idle(case, binaries, options):
 def idle_round(name, case, binaries, upstream_port):
     count = idle_connections()
     server, idle = start(name, case, binaries, upstream_port)
-    held = (IdleH2Connections if case.client == "h2" else IdleConnections)(server.port)
+    kind = IdleH2Connections if case.client == "h2" else IdleTlsConnections if case.tls else IdleConnections
+    held = kind(server.port)
     try:
         # Code is paged in by the first requests; that is not the price of a connection.
         if held.open(1):

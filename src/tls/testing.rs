@@ -36,6 +36,8 @@ struct Wire {
     ways: [Way; 2],
     reset: bool,
     capacity: usize,
+    /// Bytes of one read or write.
+    most: usize,
     rng: Option<fastrand::Rng>,
     /// Writes of each end so far.
     writes: [usize; 2],
@@ -45,7 +47,7 @@ impl Wire {
     fn cut(&mut self, most: usize) -> usize {
         match &mut self.rng {
             Some(rng) => most.min([1, 3, 50, 2000, usize::MAX][rng.usize(..5)]).max(1),
-            None => most,
+            None => most.min(self.most),
         }
     }
 }
@@ -93,6 +95,10 @@ impl Tap {
         self.0.borrow().writes[from]
     }
 
+    pub(super) fn set_most(&self, most: usize) {
+        self.0.borrow_mut().most = most;
+    }
+
     pub(super) fn set_capacity(&self, capacity: usize) {
         let mut wire = self.0.borrow_mut();
         wire.capacity = capacity;
@@ -103,7 +109,7 @@ impl Tap {
 /// A wire that holds `capacity` bytes each way; with a seed, one that cuts them.
 pub(super) fn wire(capacity: usize, seed: Option<u64>) -> (Box<Pipe>, Box<Pipe>, Tap) {
     let rng = seed.map(fastrand::Rng::with_seed);
-    let wire = Wire { ways: Default::default(), reset: false, capacity, rng, writes: [0; 2] };
+    let wire = Wire { ways: Default::default(), reset: false, capacity, most: usize::MAX, rng, writes: [0; 2] };
     let wire = Rc::new(RefCell::new(wire));
     let end = |end: usize| {
         let addr = Addr::Inet(([127, 0, 0, 1], end as u16 + 1).into());

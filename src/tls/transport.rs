@@ -17,7 +17,7 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::{Buf, BytesMut};
 
 use super::buffers::Incoming;
-use super::state::{Close, End, State};
+use super::state::{Close, End, FRUITLESS, State};
 use crate::runtime::net::Addr;
 use crate::runtime::{self, Hangup};
 
@@ -35,6 +35,7 @@ impl State {
         if room == 0 {
             return Poll::Ready(Err(io::ErrorKind::InvalidInput.into()));
         }
+        let mut reads = 0;
         loop {
             let before = buf.len();
             self.take_plain(buf, room);
@@ -54,9 +55,12 @@ impl State {
                 self.flush_alone(cx);
                 return Poll::Ready(error.map_or(Ok(0), Err));
             }
-            if !self.unread {
-                ready!(self.poll_receive(cx, room));
+            if reads == FRUITLESS {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
+            reads += 1;
+            ready!(self.poll_receive(cx, room));
         }
     }
 
@@ -99,7 +103,7 @@ impl State {
     fn has_pending_read(&mut self) -> bool {
         // Nothing is waited for, so that no waker is left behind.
         let mut cx = Context::from_waker(Waker::noop());
-        loop {
+        for _ in 0..FRUITLESS {
             while self.unread && self.plain.is_empty() {
                 self.step(None, 0);
             }
@@ -107,19 +111,20 @@ impl State {
                 return true;
             }
             if !self.io.has_pending_read() {
-                break;
+                self.incoming.rest();
+                // Nobody can tell what a part of a record will be.
+                return !self.incoming.bytes.is_empty();
             }
             self.incoming.prepare(0);
             match self.io.poll_read(&mut cx, &mut self.incoming.bytes, usize::MAX) {
-                Poll::Pending => break,
+                Poll::Pending => continue,
                 Poll::Ready(Ok(0)) => self.ended(End::Truncated),
                 Poll::Ready(Ok(_)) => self.unread = true,
                 Poll::Ready(Err(error)) => self.ended(End::Io(error.kind())),
             }
         }
-        self.incoming.rest();
-        // Nobody can tell what a part of a record will be.
-        !self.incoming.bytes.is_empty()
+        // A host that talks that much is none to keep.
+        true
     }
 }
 

@@ -274,7 +274,7 @@ fn an_idle_connection_holds_no_buffers() {
         }
         for end in [&client, &server] {
             let state = end.state.borrow();
-            assert_eq!((state.incoming.bytes.capacity(), state.plain.capacity()), (0, 0));
+            assert_eq!((state.incoming.held, state.plain.capacity()), (0, 0));
             assert!(state.outgoing.is_empty());
         }
     }
@@ -306,7 +306,7 @@ fn what_is_pending() {
         assert!(read_now(&mut client).is_pending());
         assert!(client.has_pending_read());
         assert!(now(|cx| client.poll_readable(cx)).is_pending(), "but there is nothing to do about it");
-        let held = client.state.borrow().incoming.bytes.capacity();
+        let held = client.state.borrow().incoming.held;
         assert!(held < 100, "{held}");
         tap.put(1, &record[6..]);
         assert!(matches!(read_now(&mut client), Poll::Ready(Ok(got)) if got == b"6"));
@@ -539,4 +539,16 @@ fn use_somehow(transport: &mut Transport, rng: &mut fastrand::Rng) {
         3 => drop(now(|cx| transport.poll_readable(cx))),
         _ => drop(now(|cx| transport.poll_hangup(cx))),
     }
+}
+
+#[test]
+fn a_reader_that_gets_nothing_lets_others_have_their_turn() {
+    let (mut client, mut server, tap) = pair(&TLS13);
+    settle(&mut client, &mut server);
+    assert!(write_now(&mut server, &[&[7; 1000]]).is_ready());
+    tap.set_most(1);
+    assert!(client.has_pending_read(), "it cannot tell");
+    assert!(read_now(&mut client).is_pending(), "a byte at a time");
+    let woken = both(poll_fn(|cx| client.poll_read(cx, &mut BytesMut::with_capacity(2000), 2000)), async {}).0;
+    assert!(matches!(woken, Ok(1000)), "it is polled again");
 }
