@@ -86,7 +86,7 @@ pub(super) fn read(cx: &Cx, node: &Node, o: &mut Object) -> Option<Action> {
     }
 }
 
-fn read_clusters(cx: &Cx, node: &Node) -> Option<Vec<WeightedCluster>> {
+pub(super) fn read_clusters(cx: &Cx, node: &Node) -> Option<Vec<WeightedCluster>> {
     let nodes = cx.elements(node, "a list of clusters with weights")?;
     let clusters: Vec<Option<WeightedCluster>> = nodes.iter().map(|node| read_weighted(cx, node)).collect();
     let clusters: Vec<WeightedCluster> = clusters.into_iter().collect::<Option<_>>()?;

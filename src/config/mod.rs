@@ -20,6 +20,7 @@ mod reach;
 mod regex;
 mod rewrite;
 mod route;
+mod route_l4;
 mod route_match;
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,7 @@ pub use self::matcher::{Matcher, Pattern};
 pub use self::regex::{full_regex, partial_regex};
 pub use self::rewrite::Rewrite;
 pub use self::route::Route;
+pub use self::route_l4::{L4Action, L4Match, L4Route};
 pub use self::route_match::{HostPattern, Match, PathMatch, PathPattern};
 pub(crate) use self::text::nearest::nearest;
 pub use self::text::{Problem, Problems};

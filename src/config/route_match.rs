@@ -88,7 +88,7 @@ pub(super) fn read(cx: &Cx, node: &Node, http: &Http) -> Option<Match> {
     Some(matches)
 }
 
-fn read_host(cx: &Cx, node: &Node) -> Option<HostPattern> {
+pub(super) fn read_host(cx: &Cx, node: &Node) -> Option<HostPattern> {
     const EXPECTED: &str = "\"www.example.com\", \"*.example.com\", \"www.*\" or \"*\"";
     let text = read::string(cx, node)?;
     let refuse = |why: &str| {

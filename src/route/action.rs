@@ -70,7 +70,7 @@ impl Action {
 
 impl WeightedClusters {
     /// `None`: every weight is 0.
-    fn new(shares: impl Iterator<Item = (u32, ClusterRef)>) -> Option<WeightedClusters> {
+    pub(super) fn new(shares: impl Iterator<Item = (u32, ClusterRef)>) -> Option<WeightedClusters> {
         let mut total = 0u64;
         let clusters: Vec<_> = shares
             .filter(|&(weight, _)| weight > 0)

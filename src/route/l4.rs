@@ -1,0 +1,169 @@
+//! The routes of a listener that carries bytes and not HTTP, compiled: the first match in file order. There are few, and
+//! each is asked once a connection or session: a walk along the list is all the index they need.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::action::{ClusterRef, WeightedClusters};
+use super::table::BuildError;
+use crate::config::{self, Cidr, HostPattern};
+
+/// Shared by all workers, never changed.
+#[derive(Debug, Default)]
+pub struct L4Table {
+    routes: Vec<L4Route>,
+}
+
+/// A compiled [`config::L4Route`].
+#[derive(Debug)]
+pub struct L4Route {
+    /// Its place in the file, from 0.
+    pub index: usize,
+    /// For logs and stats; may be empty.
+    pub name: Arc<str>,
+    pub action: L4Action,
+    matches: config::L4Match,
+}
+
+#[derive(Debug, Clone)]
+pub enum L4Action {
+    Cluster(ClusterRef),
+    Clusters(WeightedClusters),
+}
+
+/// A connection or session as routes see it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct L4Info<'a> {
+    /// The client's address; a client on a UNIX socket has none.
+    pub source: Option<IpAddr>,
+    /// The port that the client spoke to; 0 on a UNIX socket.
+    pub destination_port: u16,
+    /// The name in the hello of TLS, in any case of letters (RFC 6066 section 3: without a dot at its end).
+    pub sni: Option<&'a str>,
+}
+
+impl L4Table {
+    /// Compiles `routes`. `resolve` gives a cluster's place by its name; every name is known to exist. The error comes
+    /// with the index of its route.
+    pub fn build(routes: &[config::L4Route], resolve: impl Fn(&str) -> usize) -> Result<L4Table, (usize, BuildError)> {
+        let compile = |(index, config): (usize, &config::L4Route)| {
+            let action = L4Action::new(&config.action, &resolve).map_err(|error| (index, error))?;
+            Ok(L4Route { index, name: config.name.as_str().into(), action, matches: config.matches.clone() })
+        };
+        Ok(L4Table { routes: routes.iter().enumerate().map(compile).collect::<Result<_, _>>()? })
+    }
+
+    /// The first route in file order whose every condition holds.
+    pub fn pick(&self, l4: &L4Info<'_>) -> Option<&L4Route> {
+        self.routes.iter().find(|route| route.holds(l4))
+    }
+
+    /// All routes, in file order.
+    pub fn routes(&self) -> &[L4Route] {
+        &self.routes
+    }
+}
+
+impl L4Route {
+    fn holds(&self, l4: &L4Info<'_>) -> bool {
+        let config::L4Match { sni, source, destination_port } = &self.matches;
+        let has_source = |range: &Cidr| l4.source.is_some_and(|ip| range.contains(ip));
+        let has_name = |pattern: &HostPattern| l4.sni.is_some_and(|name| name_matches(pattern, name));
+        (destination_port.is_empty() || destination_port.contains(&l4.destination_port))
+            && (source.is_empty() || source.iter().any(has_source))
+            && (sni.is_empty() || sni.iter().any(has_name))
+    }
+}
+
+/// A wildcard stands for one label or more.
+fn name_matches(pattern: &HostPattern, name: &str) -> bool {
+    match pattern {
+        HostPattern::Any => true,
+        HostPattern::Exact(exact) => exact.eq_ignore_ascii_case(name),
+        HostPattern::Suffix(suffix) => {
+            let (name, suffix) = (name.as_bytes(), suffix.as_bytes());
+            let at = name.len().saturating_sub(suffix.len());
+            at > 0 && name[at..].eq_ignore_ascii_case(suffix)
+        }
+        HostPattern::Prefix(prefix) => {
+            let (name, prefix) = (name.as_bytes(), prefix.as_bytes());
+            name.len() > prefix.len() && name[..prefix.len()].eq_ignore_ascii_case(prefix)
+        }
+    }
+}
+
+impl L4Action {
+    fn new(action: &config::L4Action, resolve: &impl Fn(&str) -> usize) -> Result<L4Action, BuildError> {
+        let cluster = |name: &String| ClusterRef { name: name.as_str().into(), slot: resolve(name) };
+        Ok(match action {
+            config::L4Action::Cluster(name) => L4Action::Cluster(cluster(name)),
+            config::L4Action::Clusters(shares) => {
+                let shares = shares.iter().map(|share| (share.weight, cluster(&share.name)));
+                L4Action::Clusters(WeightedClusters::new(shares).ok_or(BuildError::NoWeight)?)
+            }
+        })
+    }
+
+    /// The cluster to forward to. `random` is uniform over all of u64.
+    pub fn cluster(&self, random: u64) -> &ClusterRef {
+        match self {
+            L4Action::Cluster(cluster) => cluster,
+            L4Action::Clusters(clusters) => clusters.pick(random),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(cluster: &str, matches: config::L4Match) -> config::L4Route {
+        config::L4Route { name: String::new(), matches, action: config::L4Action::Cluster(cluster.to_owned()) }
+    }
+
+    fn table() -> L4Table {
+        let any = config::L4Match::default;
+        let sni = |pattern| config::L4Match { sni: vec![pattern], ..any() };
+        let routes = [
+            route("0", sni(HostPattern::Exact("a.example.com".to_owned()))),
+            route("1", sni(HostPattern::Suffix(".example.com".to_owned()))),
+            route("2", config::L4Match { source: vec!["192.0.2.0/24".parse().unwrap()], ..any() }),
+            route(
+                "3",
+                config::L4Match {
+                    source: vec!["198.51.100.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+                    destination_port: vec![53, 5353],
+                    ..any()
+                },
+            ),
+            route("4", config::L4Match { destination_port: vec![9], ..any() }),
+        ];
+        L4Table::build(&routes, |name| name.parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_first_match_in_file_order_wins() {
+        let rows: [(Option<&str>, u16, Option<&str>, Option<usize>); 14] = [
+            (None, 1, Some("a.example.com"), Some(0)),
+            (None, 1, Some("A.Example.COM"), Some(0)),
+            (None, 1, Some("b.example.com"), Some(1)),
+            (None, 1, Some("c.b.example.com"), Some(1)),
+            (None, 1, Some("example.com"), None),
+            (None, 1, Some(".example.com"), None),
+            (None, 1, Some("aexample.com"), None),
+            (Some("192.0.2.7"), 9, Some("b.example.com"), Some(1)),
+            (Some("192.0.2.7"), 9, None, Some(2)),
+            (Some("::ffff:192.0.2.7"), 9, None, Some(2)),
+            (Some("198.51.100.1"), 53, None, Some(3)),
+            (Some("2001:db8::1"), 5353, None, Some(3)),
+            (Some("198.51.100.1"), 9, None, Some(4)),
+            (Some("203.0.113.1"), 53, None, None),
+        ];
+        let table = table();
+        for (source, destination_port, sni, expected) in rows {
+            let info = L4Info { source: source.map(|ip| ip.parse().unwrap()), destination_port, sni };
+            let picked = table.pick(&info).map(|route| route.action.cluster(0).slot);
+            assert_eq!(picked, expected, "{info:?}");
+        }
+    }
+}
