@@ -16,7 +16,7 @@ pub use host::Host;
 pub use view::{ClusterView, HostView};
 
 use crate::config;
-use crate::stats::{ClusterStats, Http2Stats, Registry, Scope};
+use crate::stats::{ClusterStats, ClusterUdpStats, Http2Stats, Registry, Scope};
 
 /// A cluster, shared by all workers.
 pub struct Cluster {
@@ -26,6 +26,7 @@ pub struct Cluster {
     pub breaker: Breaker,
     pub stats: Arc<Scope<ClusterStats>>,
     pub http2_stats: Arc<Scope<Http2Stats>>,
+    pub udp_stats: Arc<Scope<ClusterUdpStats>>,
 }
 
 impl Cluster {
@@ -38,6 +39,7 @@ impl Cluster {
             breaker: Breaker::new(config.circuit_breaker),
             stats: registry.scope::<ClusterStats>(&format!("cluster.{name}"), workers),
             http2_stats: registry.scope::<Http2Stats>(&format!("cluster.{name}.http2"), workers),
+            udp_stats: registry.scope::<ClusterUdpStats>(&format!("cluster.{name}.udp"), workers),
         }
     }
 }

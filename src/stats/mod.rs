@@ -19,6 +19,7 @@ mod registry;
 mod scope;
 mod server;
 mod text;
+mod udp;
 
 pub use cluster::ClusterStats;
 pub use codes::Codes;
@@ -35,3 +36,4 @@ pub use prometheus::CONTENT_TYPE as PROMETHEUS_CONTENT_TYPE;
 pub use registry::{Filter, Registry, Sample, Snapshot, Value};
 pub use scope::{Handle, Metric, Scope, ScopeStats};
 pub use server::{AccessLogStats, ClusterManagerStats, ListenerManagerStats, ServerStats, resident_bytes};
+pub use udp::{ClusterUdpStats, UdpStats};
