@@ -1,6 +1,4 @@
-//! `listeners`: where traffic comes in.
-
-use std::collections::HashMap;
+//! One of the `listeners`, of connections: where traffic comes in.
 
 use serde::Serialize;
 
@@ -33,35 +31,15 @@ pub struct Listener {
 pub enum Protocol {
     #[default]
     Http,
+    /// Of a [`super::UdpListener`], and only of those.
+    Udp,
 }
 
 /// Keys of features to come.
 const LATER: &[&str] =
     &["tls", "quic", "chains", "proxy_protocol", "transparent", "reuse_port", "detect_timeout", "stat_prefix", "stats"];
 
-/// Every listener, and that no two have one name or address.
-pub(super) fn read_all(cx: &Cx, node: &Node) -> Option<Vec<Listener>> {
-    let mut listeners: Vec<Listener> = Vec::new();
-    let (mut names, mut addresses) = (HashMap::new(), HashMap::new());
-    for (at, node) in cx.elements(node, "a list of listeners")?.iter().enumerate() {
-        let Some(listener) = read(cx, node) else { continue };
-        let address = listener.address.to_string();
-        if let Some(first) = addresses.get(&address).filter(|_| address::is_exclusive(&listener.address)) {
-            cx.refuse::<()>(node, format!("the address {address} is taken by listeners[{first}]"));
-        } else if let Some(first) = names.get(&listener.name) {
-            let complaint =
-                Complaint::new(format!("the name {} is taken by listeners[{first}]", quote(&listener.name)));
-            let hint = "the name of a listener is its address by default";
-            cx.refuse::<()>(node, if listener.name == address { complaint.hint(hint) } else { complaint });
-        }
-        names.entry(listener.name.clone()).or_insert(at);
-        addresses.entry(address).or_insert(at);
-        listeners.push(listener);
-    }
-    Some(listeners)
-}
-
-fn read(cx: &Cx, node: &Node) -> Option<Listener> {
+pub(super) fn read(cx: &Cx, node: &Node) -> Option<Listener> {
     let mut o = cx.object(node)?;
     o.later(LATER);
     let name = o.maybe("name", read::name);
@@ -89,7 +67,10 @@ fn read(cx: &Cx, node: &Node) -> Option<Listener> {
 fn read_protocol(cx: &Cx, node: &Node) -> Option<Protocol> {
     match read::string(cx, node)?.as_str() {
         "http" => Some(Protocol::Http),
-        later @ ("tcp" | "udp") => cx.refuse(node, format!("\"{later}\" is not supported yet")),
-        other => cx.refuse(node, Complaint::new(format!("{} is not known here", quote(other))).expected("\"http\"")),
+        later @ "tcp" => cx.refuse(node, format!("\"{later}\" is not supported yet")),
+        other => cx.refuse(
+            node,
+            Complaint::new(format!("{} is not known here", quote(other))).expected("\"http\" or \"udp\""),
+        ),
     }
 }

@@ -13,6 +13,7 @@ mod header_edits;
 mod http;
 mod http2;
 mod listener;
+mod listeners;
 mod load;
 mod matcher;
 mod path_text;
@@ -25,6 +26,7 @@ mod route_match;
 #[cfg(test)]
 mod tests;
 mod text;
+mod udp_listener;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -46,6 +48,7 @@ pub use self::header_edits::{HeaderEdits, HeaderTemplate};
 pub use self::http::{EscapedSlashes, Http, ServerHeader, Underscores, Upgrade, Versions};
 pub use self::http2::Http2;
 pub use self::listener::{Listener, Protocol};
+pub use self::listeners::Listeners;
 pub use self::load::{MAX_FILE, load, parse};
 pub use self::matcher::{Matcher, Pattern};
 pub use self::regex::{full_regex, partial_regex};
@@ -55,6 +58,7 @@ pub use self::route_l4::{L4Action, L4Match, L4Route};
 pub use self::route_match::{HostPattern, Match, PathMatch, PathPattern};
 pub(crate) use self::text::nearest::nearest;
 pub use self::text::{Problem, Problems};
+pub use self::udp_listener::{HashPolicy, Udp, UdpListener};
 
 /// What is allowed but hardly meant: the first hundred, in file order.
 pub type Warnings = Vec<Problem>;
@@ -77,7 +81,7 @@ pub struct Config {
     pub max_connections: Option<u64>,
     /// For every listener that has none of its own. Default: none.
     pub access_log: Vec<AccessLog>,
-    pub listeners: Vec<Listener>,
+    pub listeners: Listeners,
     pub clusters: BTreeMap<String, Cluster>,
 }
 

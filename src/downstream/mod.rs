@@ -3,5 +3,6 @@
 mod connection;
 pub mod h1;
 pub mod h2;
+pub mod udp;
 
 pub use connection::Connection;

@@ -14,9 +14,11 @@ mod process;
 mod reload;
 mod run;
 mod snapshot;
+mod udp;
 mod watch;
 mod worker;
 
 pub use run::{Options, RunError, Started, run};
 pub use snapshot::{ListenerSnapshot, Snapshot};
+pub use udp::UdpSnapshot;
 pub use worker::Worker;

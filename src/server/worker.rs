@@ -6,6 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::process::WorkerSockets;
+use super::udp::UdpSlots;
 use super::{ListenerSnapshot, Snapshot};
 use crate::cluster::ClusterView;
 use crate::listener::{ConnectionLimit, ConnectionStats, Connections, ListenerSlot, ListenerView, accept_loop};
@@ -44,7 +46,7 @@ pub(super) enum Command {
     /// Serve this from now on, new listeners on these sockets, by their keys.
     Apply {
         snapshot: Arc<Snapshot>,
-        sockets: BTreeMap<String, Listener>,
+        sockets: WorkerSockets,
     },
     /// Finish what is in flight; then say so.
     Drain {
@@ -77,6 +79,7 @@ pub(super) async fn worker_main(rt: Rt, receiver: mailbox::Receiver<Command>, sh
         stats: shared.stats.worker(rt.worker_index()),
         slots: RefCell::default(),
         retired: RefCell::default(),
+        udp: UdpSlots::default(),
         clusters: RefCell::default(),
         retired_clusters: RefCell::default(),
     });
@@ -103,6 +106,7 @@ struct State {
     slots: RefCell<BTreeMap<String, Rc<ListenerSlot>>>,
     /// Listeners that are gone from the configuration and still have connections.
     retired: RefCell<Vec<Rc<ListenerSlot>>>,
+    udp: UdpSlots,
     /// In the order of the snapshot.
     clusters: RefCell<Vec<Rc<ClusterView>>>,
     /// Clusters that are gone from the configuration and still have requests waiting.
@@ -110,8 +114,10 @@ struct State {
 }
 
 impl State {
-    fn apply(&self, snapshot: &Arc<Snapshot>, mut sockets: BTreeMap<String, Listener>) {
+    fn apply(&self, snapshot: &Arc<Snapshot>, sockets: WorkerSockets) {
+        let WorkerSockets { streams: mut sockets, udp } = sockets;
         let clusters = self.take_clusters(snapshot);
+        self.udp.apply(&self.worker, &self.process_limit, snapshot, &clusters, udp);
         let mut slots = BTreeMap::new();
         let mut before = self.slots.take();
         for listener in &snapshot.listeners {
@@ -195,10 +201,14 @@ impl State {
         retired.iter().for_each(|slot| slot.connections.drain());
         let slots = retired.clone();
         drop(retired);
+        let udp = self.udp.drain();
         let index = self.worker.rt.worker_index();
         self.worker.rt.spawn(async move {
             for slot in &slots {
                 std::future::poll_fn(|task| slot.connections.poll_empty(task)).await;
+            }
+            for slot in &udp {
+                std::future::poll_fn(|task| slot.sessions.poll_empty(task)).await;
             }
             // Nobody listens any more when the drain took too long.
             let _ = done.try_send(index);
@@ -223,5 +233,6 @@ async fn sweep(state: Rc<State>) {
         let stats = &state.stats;
         stats.panics.add(state.worker.rt.panics().saturating_sub(stats.panics.get()));
         state.retired.borrow_mut().retain(|slot| slot.connections.open() > 0);
+        state.udp.sweep();
     }
 }
