@@ -27,4 +27,5 @@ mod sockets;
 mod stale_pool;
 mod timeouts;
 mod truncation;
+mod udp;
 mod upgrade;

@@ -37,7 +37,7 @@ pub struct Received {
     /// How many bytes, of one datagram or of several.
     pub len: usize,
     /// Bytes of each of several datagrams but the last, which may have fewer. 0: it is one datagram.
-    segment: usize,
+    pub(super) segment: usize,
 }
 
 impl Received {

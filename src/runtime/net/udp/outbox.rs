@@ -44,27 +44,27 @@ pub struct Sent {
 /// What a batch is put together in; empty between two sends.
 pub struct Outbox {
     /// Pointers to the bytes of the caller, valid only within `send`.
-    pieces: Box<[libc::iovec]>,
-    messages: Vec<Message>,
+    pub(super) pieces: Box<[libc::iovec]>,
+    pub(super) messages: Vec<Message>,
     names: Box<[Name]>,
     controls: Box<[Control]>,
     headers: Box<[libc::mmsghdr]>,
     /// Longer datagrams are not sent as segments: the kernel has refused such ones, as longer than a packet of the link.
-    longest_segment: usize,
+    pub(super) longest_segment: usize,
 }
 
 /// Datagrams that leave as one message: one, or several of equal length, of which the last may be shorter.
 #[derive(Debug, Clone, Copy)]
-struct Message {
-    path: Option<Path>,
+pub(super) struct Message {
+    pub(super) path: Option<Path>,
     /// Its first piece, and how many.
-    first: usize,
-    count: usize,
+    pub(super) first: usize,
+    pub(super) count: usize,
     /// Of the first piece.
-    segment: usize,
-    len: usize,
+    pub(super) segment: usize,
+    pub(super) len: usize,
     /// The last piece is as long as the first: another may follow.
-    open: bool,
+    pub(super) open: bool,
 }
 
 impl Message {
@@ -132,7 +132,7 @@ impl Outbox {
     }
 
     /// Sends the messages and forgets them. The bytes that their pieces name are alive.
-    fn transmit(&mut self, fd: BorrowedFd<'_>, sent: &mut Sent) {
+    pub(super) fn transmit(&mut self, fd: BorrowedFd<'_>, sent: &mut Sent) {
         self.write_headers();
         let mut at = 0;
         // An error that waits at the socket is told once; several may wait.
