@@ -42,6 +42,7 @@ const LATER: &[&str] =
 pub(super) fn read(cx: &Cx, node: &Node) -> Option<Listener> {
     let mut o = cx.object(node)?;
     o.later(LATER);
+    o.refuse("udp", "\"udp\" is for listeners whose \"protocol\" is \"udp\"");
     let name = o.maybe("name", read::name);
     let address = o.required("address", address::listening);
     let protocol = o.optional("protocol", Protocol::default(), read_protocol);

@@ -54,21 +54,16 @@ impl Default for Udp {
 }
 
 /// What only connections have, or only HTTP.
-const NOT_UDP: &[&str] = &["http", "tls", "quic", "proxy_protocol", "max_connections", "tcp_backlog_size"];
+const NOT_UDP: &[&str] = &["http", "tls", "quic", "proxy_protocol", "tcp_backlog_size"];
 
 pub(super) fn read(cx: &Cx, node: &Node, clusters: &BTreeMap<String, Cluster>) -> Option<UdpListener> {
     let mut o = cx.object(node)?;
     o.later(&["chains", "filters", "reuse_port", "stats", "stat_prefix", "transparent"]);
     for key in NOT_UDP {
-        if o.has(key)
-            && let Some(node) = o.take(key)
-        {
-            let complaint = Complaint::new(format!("\"{key}\" is not for datagrams"));
-            let limit =
-                matches!(*key, "max_connections").then_some("limit the sessions: \"udp\": { \"max_sessions\": N }");
-            cx.refuse::<()>(&node, limit.into_iter().fold(complaint, Complaint::hint));
-        }
+        o.refuse(key, format!("\"{key}\" is not for datagrams"));
     }
+    let sessions = "limit the sessions: \"udp\": { \"max_sessions\": N }";
+    o.refuse("max_connections", Complaint::new("\"max_connections\" is not for datagrams").hint(sessions));
     let name = o.maybe("name", read::name);
     let address = o.required("address", read_address);
     // It brought us here.

@@ -137,10 +137,15 @@ fn load_says_why_a_file_cannot_be_read() {
 fn hints_know_every_key_where_it_belongs() {
     let (_, text) = files("good").into_iter().find(|(path, _)| name(path) == "full.json").unwrap();
     let config: serde_json::Value = serde_json::from_str(&good(&text).to_json()).unwrap();
-    let places: [(&str, &str); 14] = [
+    let listeners = config["listeners"].as_array().unwrap();
+    let udp = listeners.iter().position(|listener| listener["protocol"] == "udp").unwrap();
+    let (udp, udp_match) = (format!("/listeners/{udp}/udp"), format!("/listeners/{udp}/routes/0/match"));
+    let places: [(&str, &str); 16] = [
         ("the top level", ""),
         ("\"listeners\"", "/listeners/0"),
         ("\"http\" of a listener", "/listeners/0/http"),
+        ("\"udp\" of a listener", &udp),
+        ("\"match\" of a UDP route", &udp_match),
         ("\"http2\"", "/listeners/0/http/http2"),
         ("\"routes\"", "/listeners/0/routes/0"),
         ("\"match\" of a route", "/listeners/0/routes/0/match"),

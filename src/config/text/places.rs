@@ -13,6 +13,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "address",
             "protocol",
             "http",
+            "udp",
             "filters",
             "routes",
             "access_log",
@@ -20,6 +21,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "tcp_backlog_size",
         ],
     ),
+    ("\"udp\" of a listener", &["idle_timeout", "max_sessions", "per_packet", "hash_policy"]),
     (
         "\"http\" of a listener",
         &[
@@ -102,6 +104,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
         ],
     ),
     ("\"match\" of a route", &["host", "path", "method", "grpc", "headers", "query"]),
+    ("\"match\" of a UDP route", &["source", "destination_port"]),
     ("\"path\" of a match", &["exact", "prefix", "path_separated_prefix", "regex", "ignore_case"]),
     (
         "\"clusters\"",

@@ -25,6 +25,9 @@ use crate::runtime::reactor::Group;
 pub use inbox::{Inbox, Received};
 pub use outbox::{Outbox, Outgoing, Sent};
 
+/// Bytes that may wait in either direction at a listening socket.
+const BUFFER: usize = 1 << 20;
+
 /// A bound socket that no worker owns yet. Datagrams wait in it meanwhile.
 #[derive(Debug)]
 pub struct UdpListener {
@@ -71,6 +74,9 @@ fn bound(addr: SocketAddr, reuse_port: bool) -> io::Result<OwnedFd> {
         control::ask_for_destination(&fd, addr.is_ipv6())?;
     }
     control::ask_for_coalescing(&fd);
+    // All clients share it: bursts of many meet in it. The kernel caps what it gives (socket(7), rmem_max).
+    let _ = sockopt::set_socket_recv_buffer_size(&fd, BUFFER);
+    let _ = sockopt::set_socket_send_buffer_size(&fd, BUFFER);
     rustix::net::bind(&fd, &addr)?;
     Ok(fd)
 }
