@@ -24,8 +24,8 @@ class Case:
     name: str
     title: str
     kind: str = "load"  # load: requests by the driver; idle: held connections; size: nothing runs
-    driver: str = "wrk"  # wrk: HTTP/1; h2load: HTTP/2 with prior knowledge; ghz: gRPC
-    upstream: str = "h1"  # h1 and h2: nginx; grpc: the gRPC project's interop server
+    driver: str = "wrk"  # wrk: HTTP/1; h2load: HTTP/2 with prior knowledge; ghz: gRPC; udp_load: datagrams that come back
+    upstream: str = "h1"  # h1 and h2: nginx; grpc: the gRPC project's interop server; udp: udp_load
     without: tuple = ()  # proxies that cannot do this
     metrics: tuple = ("cpu_us_per_request",)
     method: str = "GET"
@@ -43,8 +43,10 @@ class Case:
     @property
     def client(self):
         """What the load speaks to the proxies."""
-        return "h1" if self.driver == "wrk" else "h2"
+        return {"wrk": "h1", "udp_load": "udp"}.get(self.driver, "h2")
 
+
+UDP_GOALS = (Goal("cpu_us_per_request", 0.7, ("nginx",)), Goal("cpu_us_per_request", 0.5, ("envoy",)))
 
 CASES = {
     case.name: case
@@ -152,6 +154,28 @@ CASES = {
             response_bytes=100,
             connections=4,
             streams=16,
+        ),
+        Case(
+            "udp",
+            "UDP: 64 bytes and back, 32 clients with a datagram under way each",
+            driver="udp_load",
+            upstream="udp",
+            without=("haproxy",),
+            request_bytes=64,
+            response_bytes=64,
+            goals=UDP_GOALS,
+        ),
+        Case(
+            "udp_burst",
+            "UDP: 1,200 bytes and back, 4 clients with 16 datagrams under way each",
+            driver="udp_load",
+            upstream="udp",
+            without=("haproxy",),
+            request_bytes=1200,
+            response_bytes=1200,
+            connections=4,
+            streams=16,
+            goals=UDP_GOALS,
         ),
         Case(
             "idle",

@@ -27,8 +27,8 @@ class Setup:
     workers: int
     routes: int
     max_connections: int
-    client: str = "h1"  # or h2: plain text, with prior knowledge
-    upstream: str = "h1"  # or h2, or grpc
+    client: str = "h1"  # or h2: plain text, with prior knowledge; or udp
+    upstream: str = "h1"  # or h2, grpc, udp
 
 
 def route_prefixes(setup):
@@ -44,9 +44,11 @@ def nuncio(setup, binary):
     routes = [{"match": {"path": {"prefix": prefix}}, "cluster": "app"} for prefix in route_prefixes(setup)]
     listener = {"address": f"127.0.0.1:{setup.port}", "routes": routes if setup.routes else [{"cluster": "app"}]}
     cluster = {"endpoints": [f"127.0.0.1:{setup.upstream_port}"]}
+    if setup.client == "udp":
+        listener["protocol"] = "udp"
     if setup.client == "h2":
         listener["http"] = {"max_requests_per_connection": "off"}
-    if setup.upstream != "h1":
+    if setup.upstream in ("h2", "grpc"):
         cluster["protocol"] = "h2"
     config = {"workers": setup.workers, "listeners": [listener], "clusters": {"app": cluster}}
     return [binary, "run", write(setup.directory / "nuncio.json", json.dumps(config))]
@@ -79,6 +81,8 @@ backend app
 
 
 def nginx(setup, binary):
+    if setup.client == "udp":
+        return nginx_stream(setup, binary)
     go = "grpc_pass grpc://app" if setup.upstream == "grpc" else "proxy_pass http://app"
     locations = "\n".join(f"location {prefix} {{ {go}; }}" for prefix in route_prefixes(setup))
     h2 = setup.client == "h2"
@@ -95,6 +99,39 @@ def nginx(setup, binary):
         {locations}
     }}"""
     return nginx_command(setup, binary, "nginx", body)
+
+
+def nginx_stream(setup, binary):
+    user = f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""
+    config = f"""
+{user}
+load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+daemon off;
+worker_processes {setup.workers};
+pid {setup.directory}/nginx.pid;
+events {{ worker_connections {setup.max_connections * 8 // 7}; }}
+stream {{
+    server {{
+        listen 127.0.0.1:{setup.port} udp reuseport;
+        proxy_pass 127.0.0.1:{setup.upstream_port};
+        proxy_timeout 60s;
+    }}
+}}
+"""
+    path = write(setup.directory / "nginx.conf", config)
+    return [binary, "-e", "stderr", "-p", str(setup.directory), "-c", path]
+
+
+def envoy_udp():
+    """The listener filter that makes sessions of datagrams."""
+    package = "type.googleapis.com/envoy.extensions.filters.udp.udp_proxy.v3"
+    route = {"@type": f"{package}.Route", "cluster": "app"}
+    proxy = {
+        "@type": f"{package}.UdpProxyConfig",
+        "stat_prefix": "bench",
+        "matcher": {"on_no_match": {"action": {"name": "route", "typed_config": route}}},
+    }
+    return [{"name": "envoy.filters.udp_listener.udp_proxy", "typed_config": proxy}]
 
 
 def envoy(setup, binary):
@@ -120,13 +157,16 @@ def envoy(setup, binary):
         "type": "STATIC",
         "load_assignment": {"cluster_name": "app", "endpoints": [{"lb_endpoints": [endpoint]}]},
     }
-    if setup.upstream != "h1":
+    if setup.upstream in ("h2", "grpc"):
         options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
         explicit = {"http2_protocol_options": {}}
         protocol = {"@type": f"type.googleapis.com/{options}", "explicit_http_config": explicit}
         cluster["typed_extension_protocol_options"] = {options: protocol}
     # Its codec_type is AUTO: HTTP/2 by its preface, as with nuncio.
     listener = {"address": socket_address(setup.port), "filter_chains": [{"filters": filters}]}
+    if setup.client == "udp":
+        listener = {"address": socket_address(setup.port), "listener_filters": envoy_udp()}
+        listener["address"]["socket_address"]["protocol"] = "UDP"
     config = {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
     path = write(setup.directory / "envoy.json", json.dumps(config))
     # Without hot restart, so that another Envoy on the machine does not matter.
@@ -164,6 +204,10 @@ def upstream(setup, binary):
 
 def grpc_upstream(setup, binary):
     return [binary, f"--port={setup.port}", "--use_tls=false"]
+
+
+def udp_upstream(setup, binary):
+    return [binary, "echo", str(setup.port)]
 
 
 def nginx_command(setup, binary, name, body):

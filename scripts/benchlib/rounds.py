@@ -36,7 +36,7 @@ def start(name, case, binaries, upstream_port):
     limit = idle_connections() + 200 if case.kind == "idle" else 1024
     setup = proxy_setup(case, upstream_port, limit)
     server = Server(name, configs.COMMANDS[name](setup, binaries[name]), setup.port, tools.RUN_DIR)
-    server.wait_ready()
+    server.wait_ready(datagrams=case.client == "udp")
     time.sleep(SETTLE_SECONDS)
     rss, pss = server.memory_mib()
     try:
@@ -57,11 +57,13 @@ def start_upstream(stack, case):
     setup = configs.Setup(tools.RUN_DIR, free_port(), 0, 1, 0, 4096, upstream=case.upstream)
     if case.upstream == "grpc":
         command = configs.grpc_upstream(setup, tools.grpc_server())
+    elif case.upstream == "udp":
+        command = configs.udp_upstream(setup, tools.udp_load())
     else:
         command = configs.upstream(setup, tools.find("nginx"))
     server = Server("upstream", command, setup.port, tools.RUN_DIR)
     stack.callback(server.stop)
-    server.wait_ready()
+    server.wait_ready(datagrams=case.upstream == "udp")
     return setup.port
 
 

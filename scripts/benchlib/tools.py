@@ -66,6 +66,22 @@ def grpc_server():
     return go_tool(GO_TOOLS / "grpc-interop" / "server", f"google.golang.org/grpc/interop/server@{GRPC}")
 
 
+def udp_load():
+    """The load for datagrams, and what sends them back: compiled here, from one file."""
+    path, source = TARGET / "bench" / "udp_load", Path(__file__).with_name("udp_load.rs")
+    if not path.exists() or path.stat().st_mtime < source.stat().st_mtime:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        command = ["rustc", "--edition", "2024", "-O", "-o", str(path), str(source)]
+        subprocess.run(command, check=True, cwd=ROOT)
+    return str(path)
+
+
+def require_nginx_stream():
+    """Debian has nginx's part for other protocols than HTTP in a package of its own."""
+    if not Path("/usr/lib/nginx/modules/ngx_stream_module.so").exists():
+        require(["libnginx-mod-stream"])
+
+
 def go_tool(path, package):
     """Debian's Go is too old for these, so Go itself is not installed here."""
     if not path.exists():
@@ -79,8 +95,12 @@ def go_tool(path, package):
 def prepare_load(cases):
     """The programs that make and answer the load of these cases, by name."""
     drivers = {case.driver for case in cases if case.kind != "size"}
-    require(["nginx"] + sorted(drivers - {"ghz"}))
-    programs = {name: find(name) for name in sorted(drivers - {"ghz"})}
+    made = {"ghz", "udp_load"}
+    require(["nginx"] + sorted(drivers - made))
+    programs = {name: find(name) for name in sorted(drivers - made)}
+    if "udp_load" in drivers:
+        require_nginx_stream()
+        udp_load()
     if "ghz" in drivers:
         programs |= {"ghz": ghz(), "grpc": grpc_server()}
     return programs

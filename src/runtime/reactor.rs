@@ -19,6 +19,7 @@ use super::{Hangup, Rt};
 
 mod group;
 pub(super) use group::Group;
+pub use group::Trigger;
 
 /// What a descriptor is watched for.
 #[derive(Clone, Copy)]

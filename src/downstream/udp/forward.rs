@@ -14,7 +14,7 @@ impl Listener {
     /// Forwards one batch of what clients have sent. How many datagrams that were; more may wait if it is queued again.
     pub(super) fn from_clients(&mut self, buffers: &mut Buffers) -> usize {
         buffers.clear();
-        match buffers.inbox.recv(&self.socket) {
+        match buffers.inbox.recv_batch(&self.socket) {
             Ok((_, more)) => {
                 if more {
                     self.queue_listener();
@@ -118,16 +118,15 @@ impl Listener {
         let Buffers { inbox, pieces, .. } = buffers;
         let Some(session) = self.table.get_mut(index) else { return 0 };
         session.queued = false;
+        session.note_visit(self.turn);
         let first = inbox.received().len();
         for _ in 0..ERRORS {
-            match inbox.recv(&session.upstream) {
-                Ok((_, more)) => {
-                    if more {
-                        session.queued = true;
-                        self.ready.push_back(index);
-                    }
-                    break;
-                }
+            let result = match session.is_busy {
+                true => inbox.recv_batch(&session.upstream).map(|_| ()),
+                false => inbox.recv_one(&session.upstream),
+            };
+            match result {
+                Ok(()) => break,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(_) => session.cluster.udp_stats.sess_rx_errors.inc(),
             }

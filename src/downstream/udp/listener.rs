@@ -13,7 +13,7 @@ use super::table::Table;
 use super::view::{UdpSlot, UdpView};
 use crate::error::ResponseFlags;
 use crate::runtime::Timer;
-use crate::runtime::net::udp::{Path, UdpListener, UdpSet};
+use crate::runtime::net::udp::{Path, Trigger, UdpListener, UdpSet};
 
 /// The key of the listening socket; those of sessions are their places in the table.
 pub(super) const LISTENER: u32 = u32::MAX;
@@ -29,7 +29,7 @@ const SWEEP: (Duration, Duration) = (Duration::from_millis(20), Duration::from_s
 pub async fn serve(socket: UdpListener, slot: Rc<UdpSlot>, buffers: Rc<RefCell<Buffers>>) {
     let rt = &slot.worker.rt;
     let (set, timer) = (UdpSet::new(rt), rt.timer());
-    if let Err(error) = set.add(&socket, LISTENER) {
+    if let Err(error) = set.add(&socket, LISTENER, Trigger::Edge) {
         log::error!("listener {}: {error}", slot.name);
         return;
     }
@@ -45,6 +45,7 @@ pub async fn serve(socket: UdpListener, slot: Rc<UdpSlot>, buffers: Rc<RefCell<B
         drain_ends: None,
         refusals: Refusals::default(),
         rng: fastrand::Rng::new(),
+        turn: 1,
     };
     std::future::poll_fn(|task| listener.poll(task, &buffers)).await;
 }
@@ -65,6 +66,8 @@ pub(super) struct Listener {
     drain_ends: Option<Instant>,
     pub(super) refusals: Refusals,
     pub(super) rng: fastrand::Rng,
+    /// Counts looks at which sockets can be read.
+    pub(super) turn: u64,
 }
 
 impl Drop for Listener {
@@ -95,6 +98,7 @@ impl Listener {
             let from = self.ready.len();
             if self.set.poll_ready(task, &mut self.ready).is_ready() {
                 self.queue_once(from);
+                self.turn += 1;
             }
             match self.ready.front() {
                 None => return,

@@ -11,7 +11,7 @@ use crate::cluster::{ClusterView, Permit, Resource};
 use crate::config::HashPolicy;
 use crate::error::ResponseFlags;
 use crate::route::L4Info;
-use crate::runtime::net::udp::{Path, UdpConnection};
+use crate::runtime::net::udp::{Path, Trigger, UdpConnection};
 
 /// Why a datagram has no session. It is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl Listener {
         let address = cluster.host(host).address.inet().ok_or(Refusal::NoHost)?;
         let index = self.table.next_index();
         let upstream = UdpConnection::connect(address);
-        let upstream = upstream.and_then(|upstream| self.set.add(&upstream, index).map(|()| upstream));
+        let upstream = upstream.and_then(|upstream| self.set.add(&upstream, index, Trigger::Level).map(|()| upstream));
         let upstream = upstream.map_err(|error| {
             log::debug!("listener {}: {address}: {error}", self.slot.name);
             cluster.stats.upstream_cx_connect_fail.inc();

@@ -32,6 +32,11 @@ pub(super) struct Session {
     pub(super) bytes_sent: u64,
     /// Its key stands on the list of sockets to read.
     pub(super) queued: bool,
+    /// Its host sends several at a time: its socket is read in batches. Most sessions have one answer to a question, and are
+    /// better off with a read that takes one.
+    pub(super) is_busy: bool,
+    /// The turn in which it was read last.
+    visited: u64,
     /// Where its datagrams are chained up in the batch that is being read, if it has any there.
     pub(super) chain: u32,
     _permit: Permit,
@@ -64,6 +69,8 @@ impl Session {
             bytes_received: 0,
             bytes_sent: 0,
             queued: false,
+            is_busy: false,
+            visited: 0,
             chain: 0,
             _permit: permits.0,
             _admission: permits.1,
@@ -72,6 +79,15 @@ impl Session {
 
     pub(super) fn host(&self) -> &Rc<HostView> {
         self.cluster.host(self.host as usize)
+    }
+
+    /// Notes that its socket is read in this turn. If it was in the turn before, datagrams come in bursts.
+    pub(super) fn note_visit(&mut self, turn: u64) {
+        if !self.is_busy && turn.wrapping_sub(self.visited) <= 1 {
+            self.is_busy = true;
+            self.upstream.coalesce();
+        }
+        self.visited = turn;
     }
 
     /// Whether its host is still to be used, asked with each datagram of the client. `cluster`: the one that the datagram is

@@ -1,5 +1,5 @@
 //! Descriptors that one task serves, thousands of them: the sessions of a UDP listener. A member has no registration of
-//! its own and no waker, only a key that its owner chose; an edge puts the key on the group's list and wakes the task.
+//! its own and no waker, only a key that its owner chose; an event puts the key on the group's list and wakes the task.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -16,6 +16,16 @@ use super::{park, wake};
 /// The bit of an event's token that says: a member of a group. Below it 31 bits for the group, 32 for the key.
 pub(super) const MEMBER: u64 = 1 << 63;
 
+/// When a member comes up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// Once something new has come, provided that it was read until it would block.
+    Edge,
+    /// As long as there is something to read, at each turn of the loop: for members that seldom have more than one thing to
+    /// read, because they need not be asked whether they have.
+    Level,
+}
+
 /// One group. Its members end with their descriptors; they must not outlive it registered.
 pub(in super::super) struct Group {
     rt: Rt,
@@ -24,7 +34,7 @@ pub(in super::super) struct Group {
 }
 
 pub(super) struct Shared {
-    /// Keys whose descriptors may be readable, in the order of their edges; one may stand here twice.
+    /// Keys whose descriptors may be readable, in the order of their events; one may stand here twice.
     ready: RefCell<Vec<u32>>,
     waker: Cell<Option<Waker>>,
 }
@@ -41,14 +51,17 @@ impl Group {
         Group { rt: rt.clone(), slot, shared }
     }
 
-    /// Watches `fd` for what can be read, errors among it; what waits already makes the first edge.
-    pub(in super::super) fn add(&self, fd: impl AsFd, key: u32) -> io::Result<()> {
+    /// Watches `fd` for what can be read, errors among it, and for what waits there already.
+    pub(in super::super) fn add(&self, fd: impl AsFd, key: u32, trigger: Trigger) -> io::Result<()> {
         let token = MEMBER | u64::from(self.slot) << 32 | u64::from(key);
-        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        let flags = match trigger {
+            Trigger::Edge => epoll::EventFlags::IN | epoll::EventFlags::ET,
+            Trigger::Level => epoll::EventFlags::IN,
+        };
         Ok(epoll::add(&self.rt.worker().reactor.epoll, fd, epoll::EventData::new_u64(token), flags)?)
     }
 
-    /// Moves the keys of new edges to the end of `into`; pending, with the task parked, if there are none.
+    /// Moves the keys of new events to the end of `into`; pending, with the task parked, if there are none.
     pub(in super::super) fn poll_ready(&self, cx: &mut Context<'_>, into: &mut VecDeque<u32>) -> Poll<()> {
         let mut ready = self.shared.ready.borrow_mut();
         if ready.is_empty() {

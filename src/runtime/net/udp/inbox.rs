@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::ptr;
 
 use rustix::io::Errno;
+use rustix::net::RecvFlags;
 
 use super::control::{Control, Said};
 use super::name::Name;
@@ -18,11 +19,10 @@ const SLOT: usize = 1 << 16;
 pub struct Inbox {
     /// `SLOTS` times `SLOT` bytes.
     bytes: Box<[u8]>,
-    // Boxed, so that the headers' pointers to them stay valid when the inbox moves.
     names: Box<[Name]>,
     controls: Box<[Control]>,
-    _iovecs: Box<[libc::iovec]>,
-    /// Each as the kernel is to find it: whole buffers, full lengths.
+    /// Pointers into the above, written anew before each system call that uses them.
+    iovecs: Box<[libc::iovec]>,
     headers: Box<[libc::mmsghdr]>,
     received: Vec<Received>,
 }
@@ -55,34 +55,34 @@ impl Inbox {
 
     #[expect(clippy::new_without_default, reason = "it takes 2 MiB of address space: nothing to make in passing")]
     pub fn new() -> Inbox {
-        let mut bytes = vec![0u8; Self::SLOTS * SLOT].into_boxed_slice();
-        let mut names = vec![Name::empty(); Self::SLOTS].into_boxed_slice();
-        let mut controls = vec![Control::default(); Self::SLOTS].into_boxed_slice();
-        let chunks = bytes.chunks_exact_mut(SLOT);
-        let iovec = |chunk: &mut [u8]| libc::iovec { iov_base: chunk.as_mut_ptr().cast(), iov_len: SLOT };
-        let mut iovecs: Box<[libc::iovec]> = chunks.map(iovec).collect();
-        let header = |at: usize| {
-            // SAFETY: pointers and numbers, for which zero is a value; some systems have padding that must be zero.
-            let mut header: libc::mmsghdr = unsafe { std::mem::zeroed() };
-            header.msg_hdr.msg_name = (&raw mut names[at]).cast();
-            header.msg_hdr.msg_iov = &raw mut iovecs[at];
-            header.msg_hdr.msg_iovlen = 1;
-            header.msg_hdr.msg_control = controls[at].as_mut_ptr();
-            header
-        };
-        let headers = (0..Self::SLOTS).map(header).collect();
-        let received = Vec::with_capacity(Self::SLOTS);
-        let mut inbox = Inbox { bytes, names, controls, _iovecs: iovecs, headers, received };
-        (0..Self::SLOTS).for_each(|at| inbox.prepare(at));
-        inbox
+        let iovec = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
+        // SAFETY: pointers and numbers, for which zero is a value; some systems have padding that must be zero.
+        let header: libc::mmsghdr = unsafe { std::mem::zeroed() };
+        Inbox {
+            bytes: vec![0; Self::SLOTS * SLOT].into_boxed_slice(),
+            names: vec![Name::empty(); Self::SLOTS].into_boxed_slice(),
+            controls: vec![Control::default(); Self::SLOTS].into_boxed_slice(),
+            iovecs: vec![iovec; Self::SLOTS].into_boxed_slice(),
+            headers: vec![header; Self::SLOTS].into_boxed_slice(),
+            received: Vec::with_capacity(Self::SLOTS),
+        }
     }
 
-    /// Has the kernel find the whole room of a slot.
-    fn prepare(&mut self, at: usize) {
-        let header = &mut self.headers[at].msg_hdr;
-        header.msg_namelen = size_of::<Name>() as _;
-        header.msg_controllen = size_of::<Control>() as _;
-        header.msg_flags = 0;
+    /// Points the headers from this one on to the whole room of their slots.
+    fn prepare(&mut self, from: usize) {
+        let headers = self.headers.iter_mut().zip(&mut self.iovecs).zip(self.bytes.chunks_exact_mut(SLOT));
+        let places = self.names.iter_mut().zip(&mut self.controls);
+        for (((header, iovec), bytes), (name, control)) in headers.zip(places).skip(from) {
+            *iovec = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: SLOT };
+            let header = &mut header.msg_hdr;
+            header.msg_name = (&raw mut *name).cast();
+            header.msg_namelen = size_of::<Name>() as _;
+            header.msg_iov = iovec;
+            header.msg_iovlen = 1;
+            header.msg_control = control.as_mut_ptr();
+            header.msg_controllen = size_of::<Control>() as _;
+            header.msg_flags = 0;
+        }
     }
 
     /// Forgets what was received.
@@ -105,21 +105,37 @@ impl Inbox {
         &self.bytes[slot * SLOT..][..len.min(SLOT)]
     }
 
+    /// Reads one datagram of a connected socket that does not coalesce them: less work than a batch of one. Errors as with
+    /// `recv_batch`.
+    pub fn recv_one(&mut self, fd: impl AsFd) -> io::Result<()> {
+        let at = self.received.len();
+        let Some(slot) = self.bytes.get_mut(at * SLOT..(at + 1) * SLOT) else { return Ok(()) };
+        let len = loop {
+            match rustix::net::recv(&fd, &mut *slot, RecvFlags::DONTWAIT) {
+                Ok((len, _)) => break len,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        };
+        self.received.push(Received { peer: None, local: None, len, segment: 0 });
+        Ok(())
+    }
+
     /// Reads into the free slots: how many were filled, and whether more may wait. `WouldBlock`: nothing waits. Any other
     /// error is one that waited at the socket, as ICMP brings them; the next read finds what is behind it.
-    pub fn recv(&mut self, fd: impl AsFd) -> io::Result<(usize, bool)> {
+    pub fn recv_batch(&mut self, fd: impl AsFd) -> io::Result<(usize, bool)> {
         let from = self.received.len();
-        let free = Self::SLOTS - from.min(Self::SLOTS);
-        if free == 0 {
+        if from >= Self::SLOTS {
             return Ok((0, true));
         }
         let count = loop {
-            // SAFETY: `free` headers start there. Their pointers are to the boxes of `self`, each with the length that stands
-            // beside it, and nobody else looks at those meanwhile.
-            let result = unsafe {
-                let headers = self.headers.as_mut_ptr().add(from);
-                libc::recvmmsg(fd.as_fd().as_raw_fd(), headers, free as _, libc::MSG_DONTWAIT as _, ptr::null_mut())
-            };
+            self.prepare(from);
+            let free = &mut self.headers[from..];
+            let (fd, len) = (fd.as_fd().as_raw_fd(), free.len());
+            // SAFETY: there are `len` headers. `prepare` has just pointed them to places within `self`, each with the length
+            // that stands beside the pointer; nobody looks at those during the call.
+            let result =
+                unsafe { libc::recvmmsg(fd, free.as_mut_ptr(), len as _, libc::MSG_DONTWAIT as _, ptr::null_mut()) };
             match usize::try_from(result) {
                 Ok(count) => break count,
                 Err(_) => match io::Error::last_os_error() {
@@ -134,8 +150,7 @@ impl Inbox {
             let Said { local, segment } =
                 if control_len == 0 { Said::default() } else { self.controls[at].read(control_len) };
             self.received.push(Received { peer: self.names[at].get(), local, len: len.min(SLOT), segment });
-            self.prepare(at);
         }
-        Ok((count, count == free))
+        Ok((count, from + count == Self::SLOTS))
     }
 }

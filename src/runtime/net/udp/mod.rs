@@ -21,6 +21,7 @@ use rustix::net::{SocketFlags, SocketType, sockopt};
 use super::Addr;
 use crate::runtime::Rt;
 use crate::runtime::reactor::Group;
+pub use crate::runtime::reactor::Trigger;
 
 pub use inbox::{Inbox, Received};
 pub use outbox::{Outbox, Outgoing, Sent};
@@ -96,9 +97,13 @@ impl UdpConnection {
     /// Sends nothing; fails if there is no way to `peer`, or no descriptor left.
     pub fn connect(peer: SocketAddr) -> io::Result<UdpConnection> {
         let fd = socket(peer)?;
-        control::ask_for_coalescing(&fd);
         rustix::net::connect(&fd, &peer)?;
         Ok(UdpConnection { fd })
+    }
+
+    /// From now on the kernel may hand over equal datagrams as one, where it can: to be read with `recv_batch` only.
+    pub fn coalesce(&self) {
+        control::ask_for_coalescing(&self.fd);
     }
 
     /// Where it is bound.
@@ -113,7 +118,7 @@ impl AsFd for UdpConnection {
     }
 }
 
-/// The sockets that one task serves. An edge of one of them brings up its key.
+/// The sockets that one task serves. What can be read from one of them brings up its key.
 pub struct UdpSet(Group);
 
 impl UdpSet {
@@ -121,14 +126,13 @@ impl UdpSet {
         UdpSet(Group::new(rt))
     }
 
-    /// Watches a socket, from now to its end. What waits in it already counts as an edge.
-    pub fn add(&self, socket: &impl AsFd, key: u32) -> io::Result<()> {
-        self.0.add(socket, key)
+    /// Watches a socket, from now to its end. What waits in it already counts.
+    pub fn add(&self, socket: &impl AsFd, key: u32, trigger: Trigger) -> io::Result<()> {
+        self.0.add(socket, key, trigger)
     }
 
     /// Moves the keys of sockets that may be readable, or have an error, to the end of `into`; pending if there are none. A
-    /// socket must be read until it would block before it comes up again. A key may come twice, or after the end of its
-    /// socket: then a read finds nothing.
+    /// key may come twice, or after the end of its socket: then a read finds nothing.
     pub fn poll_ready(&self, cx: &mut Context<'_>, into: &mut VecDeque<u32>) -> Poll<()> {
         self.0.poll_ready(cx, into)
     }

@@ -64,12 +64,12 @@ fn batches_arrive_in_order_and_as_they_were() {
     let mut received = Vec::new();
     while received.len() < 40 {
         inbox.clear();
-        let (count, more) = inbox.recv(&connection).unwrap();
+        let (count, more) = inbox.recv_batch(&connection).unwrap();
         assert_eq!(more, count == Inbox::SLOTS);
         received.extend(datagrams(&inbox));
     }
     assert_eq!(received, sent[..40]);
-    assert_eq!(inbox.recv(&connection).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    assert_eq!(inbox.recv_batch(&connection).unwrap_err().kind(), io::ErrorKind::WouldBlock);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn what_the_kernel_coalesced_is_cut_apart() {
     let (mut inbox, mut outbox) = (Inbox::new(), Outbox::new());
     let sent: Vec<Vec<u8>> = (0..9).map(|at| vec![at; if at == 8 { 20 } else { 100 }]).collect();
     outbox.send(&connection, sent.iter().map(|datagram| connected(datagram)));
-    inbox.recv(receiver).unwrap();
+    inbox.recv_batch(receiver).unwrap();
     assert_eq!(datagrams(&inbox), sent);
     let peer = connection.local_addr().inet();
     assert!(inbox.received().iter().all(|received| received.peer == peer));
@@ -114,7 +114,7 @@ fn a_wildcard_socket_knows_what_was_asked_and_answers_from_there() {
     let to: SocketAddr = format!("127.0.0.9:{port}").parse().unwrap();
     client.send_to(b"question", to).unwrap();
     let (mut inbox, mut outbox) = (Inbox::new(), Outbox::new());
-    let socket = listener.iter().find(|socket| inbox.recv(*socket).is_ok()).unwrap();
+    let socket = listener.iter().find(|socket| inbox.recv_batch(*socket).is_ok()).unwrap();
     let received = inbox.received()[0];
     assert_eq!((received.peer, received.local), (client.local_addr().ok(), Some(to.ip())));
     let path = Path { peer: client.local_addr().unwrap(), local: received.local };
@@ -146,6 +146,32 @@ fn a_refusal_is_told_once_and_loses_nothing() {
 }
 
 #[test]
+fn one_at_a_time_until_it_coalesces() {
+    let (one, other) = (peer(), peer());
+    one.connect(other.local_addr().unwrap()).unwrap();
+    other.connect(one.local_addr().unwrap()).unwrap();
+    let [connection, back] = [one, other].map(|socket| UdpConnection { fd: socket.into() });
+    let (mut inbox, mut outbox) = (Inbox::new(), Outbox::new());
+    let sent = [&b"11"[..], b"22", b"3"];
+    outbox.send(&back, sent.map(connected));
+    (0..3).for_each(|_| inbox.recv_one(&connection).unwrap());
+    assert_eq!(datagrams(&inbox), sent);
+    assert_eq!(inbox.recv_one(&connection).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    connection.coalesce();
+    outbox.send(&back, sent.map(connected));
+    inbox.clear();
+    inbox.recv_batch(&connection).unwrap();
+    assert_eq!(datagrams(&inbox), sent);
+    assert_eq!(inbox.received().len(), 1);
+    while !inbox.is_full() {
+        outbox.send(&back, [connected(b"")]);
+        inbox.recv_one(&connection).unwrap();
+    }
+    inbox.recv_one(&connection).unwrap();
+    assert_eq!(inbox.received().len(), Inbox::SLOTS, "no room, no read");
+}
+
+#[test]
 fn too_long_is_lost_alone() {
     let peer = peer();
     let connection = UdpConnection::connect(peer.local_addr().unwrap()).unwrap();
@@ -167,19 +193,19 @@ fn edges_bring_up_keys() {
         peers[1].send(b"before it was added").unwrap();
         let set = UdpSet::new(&rt);
         for (socket, key) in sockets.iter().zip([7, 8]) {
-            set.add(socket, key).unwrap();
+            set.add(socket, key, Trigger::Edge).unwrap();
         }
         let (mut inbox, mut keys) = (Inbox::new(), VecDeque::new());
         std::future::poll_fn(|cx| set.poll_ready(cx, &mut keys)).await;
         assert_eq!(keys, [8]);
-        inbox.recv(&sockets[1]).unwrap();
+        inbox.recv_batch(&sockets[1]).unwrap();
         for (at, key) in [(0, 7), (1, 8), (1, 8)] {
             keys.clear();
             inbox.clear();
             peers[at].send(b"x").unwrap();
             std::future::poll_fn(|cx| set.poll_ready(cx, &mut keys)).await;
             assert_eq!(keys, [key]);
-            inbox.recv(&sockets[at]).unwrap();
+            inbox.recv_batch(&sockets[at]).unwrap();
         }
         // an address in use is refused, even by one that would share it
         let group = UdpListener::bind_group("127.0.0.1:0".parse().unwrap(), 2).unwrap();
