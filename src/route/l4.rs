@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn the_first_match_in_file_order_wins() {
-        let rows: [(Option<&str>, u16, Option<&str>, Option<usize>); 14] = [
+        type Row<'a> = (Option<&'a str>, u16, Option<&'a str>, Option<usize>);
+        let rows: [Row<'_>; 14] = [
             (None, 1, Some("a.example.com"), Some(0)),
             (None, 1, Some("A.Example.COM"), Some(0)),
             (None, 1, Some("b.example.com"), Some(1)),

@@ -12,7 +12,7 @@ const ERRORS: usize = 4;
 
 impl Listener {
     /// Forwards one batch of what clients have sent. How many datagrams that were; more may wait if it is queued again.
-    pub(super) fn from_clients(&mut self, buffers: &mut Buffers) -> usize {
+    pub(super) fn forward_up(&mut self, buffers: &mut Buffers) -> usize {
         buffers.clear();
         match buffers.inbox.recv_batch(&self.socket) {
             Ok((_, more)) => {
@@ -90,7 +90,7 @@ impl Listener {
 
     /// Forwards what hosts have sent to sessions whose sockets come next on the list, as much as one batch holds. How many
     /// datagrams that were; each session counts as one at least.
-    pub(super) fn from_hosts(&mut self, buffers: &mut Buffers) -> usize {
+    pub(super) fn forward_down(&mut self, buffers: &mut Buffers) -> usize {
         buffers.clear();
         let mut count = 0;
         while !buffers.inbox.is_full()

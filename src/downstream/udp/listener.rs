@@ -106,9 +106,9 @@ impl Listener {
                 Some(&LISTENER) => {
                     self.ready.pop_front();
                     self.listener_queued = false;
-                    spent += self.from_clients(buffers).max(1);
+                    spent += self.forward_up(buffers).max(1);
                 }
-                Some(_) => spent += self.from_hosts(buffers),
+                Some(_) => spent += self.forward_down(buffers),
             }
         }
     }

@@ -106,6 +106,7 @@ impl Control {
                 let header: *const libc::cmsghdr = self.as_mut_ptr().byte_add(at).cast();
                 (header.read(), libc::CMSG_DATA(header))
             };
+            #[allow(clippy::unnecessary_cast, reason = "musl has it in 32 bits")]
             let data_len = (header.cmsg_len as usize).saturating_sub(header_len).min(len - at - header_len);
             // SAFETY: each is read only if all of it lies within what the kernel has written; all are plain numbers.
             unsafe {
@@ -117,7 +118,7 @@ impl Control {
                     }
                     (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) if data_len >= size_of::<libc::in6_pktinfo>() => {
                         let info = data.cast::<libc::in6_pktinfo>().read_unaligned();
-                        said.local = Some(Ipv6Addr::from_octets(info.ipi6_addr.s6_addr).into());
+                        said.local = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
                     }
                     (libc::SOL_UDP, libc::UDP_GRO) if data_len >= size_of::<c_int>() => {
                         let size = data.cast::<c_int>().read_unaligned();

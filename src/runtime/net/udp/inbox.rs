@@ -146,6 +146,7 @@ impl Inbox {
         };
         for at in from..from + count {
             let header = &self.headers[at];
+            #[allow(clippy::unnecessary_cast, reason = "musl has it in 32 bits")]
             let (len, control_len) = (header.msg_len as usize, header.msg_hdr.msg_controllen as usize);
             let Said { local, segment } =
                 if control_len == 0 { Said::default() } else { self.controls[at].read(control_len) };

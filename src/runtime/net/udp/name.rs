@@ -48,7 +48,7 @@ impl Name {
                 }
                 libc::AF_INET6 => {
                     let v6 = &self.v6;
-                    let ip = Ipv6Addr::from_octets(v6.sin6_addr.s6_addr);
+                    let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
                     let port = u16::from_be(v6.sin6_port);
                     Some(SocketAddrV6::new(ip, port, v6.sin6_flowinfo, v6.sin6_scope_id).into())
                 }
