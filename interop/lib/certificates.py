@@ -11,6 +11,7 @@ harness.python_packages()
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+import cryptography.x509.ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 PEM = serialization.Encoding.PEM
@@ -80,6 +81,15 @@ class Authority:
                 x509.RevokedCertificateBuilder().serial_number(pair.serial).revocation_date(now - datetime.timedelta(hours=1)).build())
         return write("crl", builder.sign(self.key, hashes.SHA256()).public_bytes(PEM))
 
+    def ocsp(self, pair):
+        """The file of a response that says that this one is good, in DER."""
+        now = datetime.datetime.now(datetime.timezone.utc)
+        response = (x509.ocsp.OCSPResponseBuilder()
+                    .add_response(pair.certificate, self.certificate, hashes.SHA256(), x509.ocsp.OCSPCertStatus.GOOD, now - datetime.timedelta(hours=1),
+                                  now + datetime.timedelta(days=7), None, None)
+                    .responder_id(x509.ocsp.OCSPResponderEncoding.NAME, self.certificate).sign(self.key, hashes.SHA256()))
+        return write("ocsp", response.public_bytes(serialization.Encoding.DER))
+
     def _builder(self, subject, public_key, first, last):
         now = datetime.datetime.now(datetime.timezone.utc)
         return (x509.CertificateBuilder().subject_name(subject).issuer_name(self.name).public_key(public_key)
@@ -105,6 +115,7 @@ def general(name):
 
 def write(label, data):
     path = os.path.join(harness.directory(), f"{label}-{random.getrandbits(32):08x}.pem")
-    with open(path, "wb") as out:
+    # Keys are for their owner alone.
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
         out.write(data)
     return path

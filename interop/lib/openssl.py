@@ -48,7 +48,7 @@ class Said:
         return text in self.text
 
     def __repr__(self):
-        return f"<status {self.status}: {self.text[-1500:]}>"
+        return f"<status {self.status}: {self.text[-400:]}>"
 
 
 def s_client(port, *arguments, request=REQUEST, seconds=15):

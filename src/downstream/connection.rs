@@ -146,6 +146,21 @@ impl Connection {
         self.slot.view().http.max_connection_duration.map(|limit| self.opened + limit)
     }
 
+    /// Over TLS the end is said, or it would look like a cut (RFC 8446 section 6.1). In plain text the FIN of the drop says it.
+    pub(super) async fn say_end(&mut self) {
+        if self.info.tls.is_none() {
+            return;
+        }
+        self.timer.set_after(CLOSE_TIMEOUT);
+        std::future::poll_fn(|task| {
+            if self.transport.poll_close(task).is_ready() {
+                return Poll::Ready(());
+            }
+            self.timer.poll(task)
+        })
+        .await;
+    }
+
     /// Says that nothing more comes, and reads what the client still sends, so that the kernel does not reset the
     /// connection before the client has read our last words (RFC 9112 section 9.6).
     pub(super) async fn linger(mut self) {

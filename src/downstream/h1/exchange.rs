@@ -206,8 +206,8 @@ impl Downstream for Exchange<'_> {
         }
         // The upstream has half-closed the tunnel: so do we, once everything is out.
         if self.codec.is_tunnel() && self.codec.response_done() && !self.closed {
-            self.closed = true;
             ready!(self.transport.poll_close(task)).map_err(|_| Error::downstream(Kind::Closed))?;
+            self.closed = true;
         }
         Poll::Ready(Ok(()))
     }
