@@ -101,8 +101,8 @@ class Server:
             )
         running.append(self)
 
-    def wait_ready(self, seconds=START_SECONDS):
-        """Returns when the port takes connections; raises StartError with the end of the log."""
+    def wait_ready(self, seconds=START_SECONDS, datagrams=False):
+        """Returns when the port takes connections, or sends a datagram back; raises StartError with the end of the log."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if not self.alive():
@@ -110,12 +110,22 @@ class Server:
                 self.stop()
                 raise StartError(f"{self.name}: ended at once with status {status}: {self.log_tail()}")
             try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                if datagrams:
+                    self.echo()
+                else:
+                    socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
                 return
             except OSError:
                 time.sleep(0.02)
         self.stop()
         raise StartError(f"{self.name}: does not listen after {seconds} s: {self.log_tail()}")
+
+    def echo(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(0.2)
+            client.connect(("127.0.0.1", self.port))
+            client.send(b"are you there")
+            client.recv(100)
 
     def alive(self):
         return self.process.poll() is None

@@ -17,7 +17,7 @@ pub use view::{ClientTls, ClusterView, HostView};
 
 use crate::config;
 use crate::runtime::Published;
-use crate::stats::{ClusterStats, Http2Stats, Registry, Scope, TlsStats};
+use crate::stats::{ClusterStats, ClusterUdpStats, Http2Stats, Registry, Scope, TlsStats};
 use crate::tls::{ClientContext, LoadError};
 
 /// A cluster, shared by all workers.
@@ -28,6 +28,7 @@ pub struct Cluster {
     pub breaker: Breaker,
     pub stats: Arc<Scope<ClusterStats>>,
     pub http2_stats: Arc<Scope<Http2Stats>>,
+    pub udp_stats: Arc<Scope<ClusterUdpStats>>,
     pub tls: Option<ClusterTls>,
 }
 
@@ -61,6 +62,7 @@ impl Cluster {
             breaker: Breaker::new(config.circuit_breaker),
             stats: registry.scope::<ClusterStats>(&format!("cluster.{name}"), workers),
             http2_stats: registry.scope::<Http2Stats>(&format!("cluster.{name}.http2"), workers),
+            udp_stats: registry.scope::<ClusterUdpStats>(&format!("cluster.{name}.udp"), workers),
             tls,
         })
     }

@@ -1,15 +1,15 @@
 //! A worker's own part of a cluster: the balancer, the idle connections of each host, and the requests that wait for
 //! a connection. Nothing here is shared, so nothing here is locked.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::balance::Balancer;
+use super::balance::{Balancer, Rendezvous};
 use super::{Cluster, Host, Resource};
 use crate::config::ClusterProtocol;
 use crate::runtime::{Reader, Rt};
-use crate::stats::{ClusterStats, Handle, Http2Stats, TlsStats};
+use crate::stats::{ClusterStats, ClusterUdpStats, Handle, Http2Stats, TlsStats};
 use crate::tls::ClientContext;
 use crate::upstream::pool::Pool;
 
@@ -45,6 +45,7 @@ pub struct ClusterView {
     hosts: Box<[Rc<HostView>]>,
     pub stats: Handle<ClusterStats>,
     pub http2_stats: Handle<Http2Stats>,
+    pub udp_stats: Handle<ClusterUdpStats>,
     /// A copy for each worker: its references are counted where no other worker writes.
     pub h2_limits: Arc<nuncio_h2::Limits>,
     pub pool: Pool,
@@ -52,6 +53,8 @@ pub struct ClusterView {
     pub tls: Option<ClientTls>,
     pub rt: Rt,
     balancer: RefCell<Balancer>,
+    /// Made when a hash first asks for it.
+    rendezvous: OnceCell<Rendezvous>,
     rng: RefCell<fastrand::Rng>,
     /// Removed from the configuration: connections are closed when their request ends.
     retired: Cell<bool>,
@@ -66,6 +69,7 @@ impl ClusterView {
             hosts: shared.hosts.iter().map(|host| Rc::new(HostView::new(host.clone()))).collect(),
             stats: shared.stats.worker(rt.worker_index()),
             http2_stats: shared.http2_stats.worker(rt.worker_index()),
+            udp_stats: shared.udp_stats.worker(rt.worker_index()),
             h2_limits: Arc::new(shared.config.http.limits()),
             pool: Pool::new(shared.hosts.len()),
             tls: shared
@@ -73,6 +77,7 @@ impl ClusterView {
                 .as_ref()
                 .map(|tls| ClientTls { context: tls.context.reader(), stats: tls.stats.worker(rt.worker_index()) }),
             balancer: RefCell::new(Balancer::new(shared.config.load_balancing, &weights, &mut rng)),
+            rendezvous: OnceCell::new(),
             rng: RefCell::new(rng),
             rt: rt.clone(),
             retired: Cell::new(false),
@@ -94,6 +99,12 @@ impl ClusterView {
     pub fn pick(&self) -> Option<usize> {
         let hosts = &self.hosts;
         self.balancer.borrow_mut().pick(&mut self.rng.borrow_mut(), |at| hosts[at].active_requests())
+    }
+
+    /// The host for whatever has this hash: the same one as long as it is there.
+    pub fn pick_by_hash(&self, hash: u64) -> Option<usize> {
+        let hosts = || self.hosts.iter().map(|host| (host.address.to_string(), host.weight));
+        self.rendezvous.get_or_init(|| Rendezvous::new(hosts())).pick(hash)
     }
 
     pub fn host(&self, index: usize) -> &Rc<HostView> {

@@ -158,8 +158,7 @@ fn read_alpn(cx: &Cx, node: &Node) -> Option<String> {
 
 /// The keys that a chain and a listener without chains share.
 pub(super) fn read_service(cx: &Cx, node: &Node, o: &mut Object) -> Option<Service> {
-    const PROTOCOLS: &[(&str, &str)] = &[("http", "http"), ("tcp", "tcp")];
-    let protocol = o.optional("protocol", "http", read::one_of(PROTOCOLS));
+    let protocol = o.optional("protocol", "http", read_protocol);
     let filters = o.optional("filters", Vec::new(), read::list(filter::read));
     filter::check(cx, node, &filters, protocol);
     let protocol = match protocol {
@@ -172,6 +171,14 @@ pub(super) fn read_service(cx: &Cx, node: &Node, o: &mut Object) -> Option<Servi
     };
     let tls = o.maybe("tls", |cx, node| tls::read_listener(cx, node, versions));
     Some(Service { tls, filters, protocol })
+}
+
+/// Datagrams have listeners of their own (`udp_listener`).
+fn read_protocol(cx: &Cx, node: &Node) -> Option<&'static str> {
+    match read::one_of(&[("http", "http"), ("tcp", "tcp"), ("udp", "udp")])(cx, node)? {
+        "udp" => cx.refuse(node, "\"udp\" is not for chains: datagrams have a listener of their own"),
+        protocol => Some(protocol),
+    }
 }
 
 fn read_http(cx: &Cx, node: &Node, o: &mut Object, filters: &[Filter]) -> HttpService {

@@ -1,12 +1,11 @@
-//! `listeners`: where traffic comes in.
+//! One of the `listeners`, of connections: where traffic comes in.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::text::{Complaint, Cx, Node, Object, quote, read, write};
+use super::text::{Cx, Node, Object, read, write};
 use super::{AccessLog, Chain, ChainMatch, Cidr, access_log, address, chain};
 use crate::runtime::net::Addr;
 
@@ -79,44 +78,17 @@ impl Serialize for Chains {
 /// Keys of features to come.
 const LATER: &[&str] = &["quic", "transparent", "reuse_port", "stat_prefix", "stats"];
 
-/// Every listener, and that no two have one name or address.
-pub(super) fn read_all(cx: &Cx, node: &Node) -> Option<Vec<Listener>> {
-    let mut listeners: Vec<Listener> = Vec::new();
-    let (mut names, mut addresses) = (HashMap::new(), HashMap::new());
-    for (at, node) in cx.elements(node, "a list of listeners")?.iter().enumerate() {
-        let Some(listener) = read(cx, node) else { continue };
-        let address = listener.address.to_string();
-        if let Some(first) = addresses.get(&address).filter(|_| address::is_exclusive(&listener.address)) {
-            cx.refuse::<()>(node, format!("the address {address} is taken by listeners[{first}]"));
-        } else if let Some(first) = taken(&listener, &names) {
-            let (name, first) = first;
-            let complaint = Complaint::new(format!("the name {} is taken by listeners[{first}]", quote(name)));
-            let hint = "the name of a listener is its address by default";
-            cx.refuse::<()>(node, if *name == address { complaint.hint(hint) } else { complaint });
-        }
-        for name in listener.names() {
-            names.entry(name.to_owned()).or_insert(at);
-        }
-        addresses.entry(address).or_insert(at);
-        listeners.push(listener);
-    }
-    Some(listeners)
-}
-
-/// The name of this listener, or of one of its chains, that another one has.
-fn taken<'l>(listener: &'l Listener, names: &HashMap<String, usize>) -> Option<(&'l str, usize)> {
-    listener.names().find_map(|name| Some((name, *names.get(name)?)))
-}
-
 impl Listener {
-    fn names(&self) -> impl Iterator<Item = &str> {
+    /// Its own, and those of its chains.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.name.as_str()).chain(self.chains.iter().map(|chain| chain.name.as_str()))
     }
 }
 
-fn read(cx: &Cx, node: &Node) -> Option<Listener> {
+pub(super) fn read(cx: &Cx, node: &Node) -> Option<Listener> {
     let mut o = cx.object(node)?;
     o.later(LATER);
+    o.refuse("udp", "\"udp\" is for listeners whose \"protocol\" is \"udp\"");
     let name = o.maybe("name", read::name);
     let address = o.required("address", address::listening);
     let name = name.or_else(|| address.as_ref().map(Addr::to_string)).unwrap_or_default();

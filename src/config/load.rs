@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::text::{self, Complaint, Cx, Kind, Problem, Problems, read};
-use super::{Cluster, Config, Node, Warnings, Workers, access_log, address, admin, cluster, listener};
+use super::{Cluster, Config, Listeners, Node, Warnings, Workers, access_log, address, admin, cluster, listeners};
 
 /// Largest file taken, in bytes.
 pub const MAX_FILE: usize = 4 << 20;
@@ -94,12 +94,12 @@ fn read_config(cx: &Cx, root: &text::Node) -> Option<Config> {
         watch: o.optional("watch", false, read::boolean),
         max_connections: o.maybe("max_connections", read::integer_or("auto", 1..=u64::MAX)).flatten(),
         access_log: o.optional("access_log", Vec::new(), read::one_or_list(access_log::read)),
-        listeners: Vec::new(),
+        listeners: Listeners::default(),
         admin: None,
         clusters,
     };
     let given = o.take("listeners");
-    let listeners = given.as_ref().and_then(|node| listener::read_all(cx, node)).unwrap_or_default();
+    let listeners = given.as_ref().and_then(|node| listeners::read_all(cx, node, &config.clusters)).unwrap_or_default();
     if let (Some(node), Some(admin)) = (&admin_node, &admin)
         && address::is_exclusive(&admin.address)
         && let Some(at) = listeners.iter().position(|listener| listener.address == admin.address)

@@ -15,6 +15,7 @@ mod header_edits;
 mod http;
 mod http2;
 mod listener;
+mod listeners;
 mod load;
 mod matcher;
 mod path_text;
@@ -31,6 +32,7 @@ mod san;
 mod tests;
 mod text;
 mod tls;
+mod udp_listener;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -54,6 +56,7 @@ pub use self::header_edits::{HeaderEdits, HeaderTemplate};
 pub use self::http::{EscapedSlashes, Http, ServerHeader, Underscores, Upgrade, Versions};
 pub use self::http2::Http2;
 pub use self::listener::{Chains, Listener, ProxyProtocol};
+pub use self::listeners::Listeners;
 pub use self::load::{MAX_FILE, load, parse};
 pub use self::matcher::{Matcher, Pattern};
 pub use self::pin::Pin;
@@ -67,6 +70,7 @@ pub use self::tcp::Tcp;
 pub(crate) use self::text::nearest::nearest;
 pub use self::text::{Problem, Problems};
 pub use self::tls::{Ca, CertificatePair, ClientAuth, ClientAuthMode, ClusterTls, ListenerTls, TlsVersion};
+pub use self::udp_listener::{HashPolicy, Udp, UdpListener};
 
 /// What is allowed but hardly meant: the first hundred, in file order.
 pub type Warnings = Vec<Problem>;
@@ -89,7 +93,7 @@ pub struct Config {
     pub max_connections: Option<u64>,
     /// For every listener that has none of its own. Default: none.
     pub access_log: Vec<AccessLog>,
-    pub listeners: Vec<Listener>,
+    pub listeners: Listeners,
     pub clusters: BTreeMap<String, Cluster>,
 }
 

@@ -86,7 +86,7 @@ pub(super) fn read_all(cx: &Cx, node: &Node, l4: L4) -> Option<Vec<L4Route>> {
 fn read(cx: &Cx, node: &Node, l4: L4) -> Option<L4Route> {
     let mut o = cx.object(node)?;
     o.later(LATER);
-    refuse_http(cx, &mut o, HTTP_ONLY);
+    refuse_http(&mut o, HTTP_ONLY);
     let name = o.optional("name", String::new(), read::name_or_empty);
     let matches = o.optional("match", L4Match::default(), |cx, node| read_match(cx, node, l4));
     let action = read_action(cx, node, &mut o);
@@ -95,24 +95,18 @@ fn read(cx: &Cx, node: &Node, l4: L4) -> Option<L4Route> {
 }
 
 /// Refuses keys that would have a meaning on a listener that speaks HTTP.
-pub(super) fn refuse_http(cx: &Cx, o: &mut Object, keys: &'static [&'static str]) {
+pub(super) fn refuse_http(o: &mut Object, keys: &[&str]) {
     for key in keys {
-        if o.has(key)
-            && let Some(node) = o.take(key)
-        {
-            cx.refuse::<()>(&node, format!("\"{key}\" is for HTTP, which this listener does not speak"));
-        }
+        o.refuse(key, format!("\"{key}\" is for HTTP, which this listener does not speak"));
     }
 }
 
 fn read_match(cx: &Cx, node: &Node, l4: L4) -> Option<L4Match> {
     let mut o = cx.object(node)?;
     o.later(&["alpn", "metadata", "percent", "runtime"]);
-    refuse_http(cx, &mut o, HTTP_ONLY_MATCH);
-    if l4 == L4::Udp
-        && let Some(node) = o.has("sni").then(|| o.take("sni")).flatten()
-    {
-        cx.refuse::<()>(&node, "\"sni\" is for TCP: a datagram names no server");
+    refuse_http(&mut o, HTTP_ONLY_MATCH);
+    if l4 == L4::Udp {
+        o.refuse("sni", "\"sni\" is for TCP: a datagram names no server");
     }
     let matches = L4Match {
         sni: if l4 == L4::Tcp { o.optional("sni", Vec::new(), read::some(read_sni)) } else { Vec::new() },

@@ -62,6 +62,10 @@ impl Connection {
         view.listener_stats.downstream_cx_active.inc();
         view.stats.downstream_cx_total.inc();
         view.stats.downstream_cx_active.inc();
+        if info.tls.is_some() {
+            view.stats.downstream_cx_ssl_total.inc();
+            view.stats.downstream_cx_ssl_active.inc();
+        }
         let rt = &slot.worker.rt;
         Connection {
             transport,
@@ -204,6 +208,9 @@ impl Drop for Connection {
         }
         let stats = &self.stats.http;
         stats.downstream_cx_active.dec();
+        if self.info.tls.is_some() {
+            stats.downstream_cx_ssl_active.dec();
+        }
         stats.downstream_cx_destroy.inc();
         let (ended, in_request) = match self.ended_by {
             Side::Downstream => (&stats.downstream_cx_destroy_remote, &stats.downstream_cx_destroy_remote_active_rq),

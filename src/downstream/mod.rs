@@ -5,5 +5,6 @@ mod connection;
 pub mod h1;
 pub mod h2;
 pub mod tcp;
+pub mod udp;
 
 pub use connection::Connection;

@@ -14,7 +14,12 @@ use std::time::Duration;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 
+use self::group::Groups;
 use super::{Hangup, Rt};
+
+mod group;
+pub(super) use group::Group;
+pub use group::Trigger;
 
 /// What a descriptor is watched for.
 #[derive(Clone, Copy)]
@@ -52,6 +57,7 @@ use state::*;
 pub(super) struct Reactor {
     epoll: OwnedFd,
     slab: RefCell<Slab>,
+    groups: RefCell<Groups>,
     events: RefCell<Vec<epoll::Event>>,
 }
 
@@ -59,7 +65,7 @@ impl Reactor {
     pub(super) fn new() -> io::Result<Reactor> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let slab = RefCell::new(Slab { slots: Vec::new(), free: NIL });
-        Ok(Reactor { epoll, slab, events: RefCell::new(Vec::with_capacity(BATCH)) })
+        Ok(Reactor { epoll, slab, groups: RefCell::default(), events: RefCell::new(Vec::with_capacity(BATCH)) })
     }
 
     /// Waits for events at most `timeout` (for ever if `None`) and wakes the tasks concerned.
@@ -75,7 +81,13 @@ impl Reactor {
         }
         for event in events.drain(..) {
             // not held while waking: a waker may do anything
-            let registration = self.slab.borrow().get(event.data.u64());
+            let token = event.data.u64();
+            if token & group::MEMBER != 0 {
+                let shared = self.groups.borrow().get(token);
+                shared.into_iter().for_each(|group| group.dispatch(token));
+                continue;
+            }
+            let registration = self.slab.borrow().get(token);
             if let Some(registration) = registration {
                 registration.dispatch(event.flags);
             }
@@ -293,7 +305,7 @@ impl Slab {
         let index = self.free;
         let slot = &mut self.slots[index as usize];
         self.free = slot.next_free;
-        let token = u64::from(slot.generation) << 32 | u64::from(index);
+        let token = (u64::from(slot.generation) << 32 | u64::from(index)) & !group::MEMBER;
         let registration =
             Registration { token, state: Cell::new(0), reader: Cell::new(None), writer: Cell::new(None) };
         slot.registration.insert(Rc::new(registration)).clone()
@@ -309,7 +321,7 @@ impl Slab {
 
     fn get(&self, token: u64) -> Option<Rc<Registration>> {
         let slot = self.slots.get(token as u32 as usize)?;
-        slot.registration.clone().filter(|_| slot.generation == (token >> 32) as u32)
+        slot.registration.clone().filter(|registration| registration.token == token)
     }
 }
 

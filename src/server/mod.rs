@@ -15,10 +15,12 @@ mod process;
 mod reload;
 mod run;
 mod snapshot;
+mod udp;
 mod watch;
 mod worker;
 
 pub use chain::{ChainSnapshot, HttpSnapshot, ServiceSnapshot, TcpSnapshot};
 pub use run::{Options, RunError, Started, run};
 pub use snapshot::{ListenerSnapshot, Snapshot};
+pub use udp::UdpSnapshot;
 pub use worker::Worker;

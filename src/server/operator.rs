@@ -93,9 +93,8 @@ impl AdminState for Operator {
 
     fn listeners(&self) -> Vec<ListenerStatus> {
         let process = self.process.borrow();
-        let status = process.snapshot().listeners.iter().filter_map(|listener| {
-            let address = process.bound.get(&listener.key)?.clone();
-            Some(ListenerStatus { name: listener.name.clone(), address })
+        let status = process.snapshot().names_and_keys().filter_map(|(name, key)| {
+            Some(ListenerStatus { name: name.clone(), address: process.bound.get(key)?.clone() })
         });
         status.collect()
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::run::{Options, RunError, Started};
 use super::snapshot::Builder;
+use super::udp::UdpSockets;
 use super::worker::Command;
 use super::{ListenerSnapshot, Snapshot};
 use crate::access_log::Sinks;
@@ -50,8 +51,15 @@ pub(super) struct Process {
     clusters: Handle<ClusterManagerStats>,
 }
 
-/// Sockets for the workers: one map a worker, by listener key.
-pub(super) type Sockets = Vec<BTreeMap<String, Listener>>;
+/// Sockets for the workers, in the order of the workers.
+pub(super) type Sockets = Vec<WorkerSockets>;
+
+/// Sockets for one worker, by listener key.
+#[derive(Default)]
+pub(super) struct WorkerSockets {
+    pub(super) streams: BTreeMap<String, Listener>,
+    pub(super) udp: UdpSockets,
+}
 
 impl Process {
     /// Nothing runs yet. `connections`: most connections, unless the configuration says.
@@ -109,7 +117,8 @@ impl Process {
 
     /// Binds the listeners that are new.
     fn bind(&self, snapshot: &Snapshot) -> Result<Sockets, RunError> {
-        let mut sockets: Sockets = (0..self.workers).map(|_| BTreeMap::new()).collect();
+        let udp = super::udp::bind(snapshot, &self.bound, self.workers)?;
+        let mut sockets: Sockets = udp.into_iter().map(|udp| WorkerSockets { streams: BTreeMap::new(), udp }).collect();
         for listener in &snapshot.listeners {
             if self.bound.contains_key(&listener.key) {
                 continue;
@@ -117,7 +126,7 @@ impl Process {
             let group = Listener::bind_group(&listener.address, listen_options(listener), self.workers)
                 .map_err(|error| RunError(format!("listener {}: {}: {error}", listener.name, listener.address)))?;
             for (worker, socket) in sockets.iter_mut().zip(group) {
-                worker.insert(listener.key.clone(), socket);
+                worker.streams.insert(listener.key.clone(), socket);
             }
         }
         Ok(sockets)
@@ -126,14 +135,17 @@ impl Process {
     /// Makes a prepared configuration the running one. Cannot fail.
     pub(super) fn apply(&mut self, snapshot: Snapshot, sockets: Sockets) {
         self.count_changes(&snapshot);
-        for (key, socket) in sockets.first().into_iter().flatten() {
-            self.bound.insert(key.clone(), socket.local_addr().clone());
+        if let Some(first) = sockets.first() {
+            let streams = first.streams.iter().map(|(key, socket)| (key.clone(), socket.local_addr().clone()));
+            let udp = first.udp.iter().map(|(key, socket)| (key.clone(), Addr::Inet(socket.local_addr())));
+            self.bound.extend(streams.chain(udp));
         }
-        let keys: BTreeSet<&String> = snapshot.listeners.iter().map(|listener| &listener.key).collect();
+        let keys: BTreeSet<&String> = snapshot.keys().collect();
         self.bound.retain(|key, _| keys.contains(key));
         for (listener, config) in snapshot.listeners.iter().zip(&snapshot.config.listeners) {
             listener.connections.set(config.max_connections);
         }
+        snapshot.udp.iter().for_each(|listener| listener.sessions.set(listener.config.max_sessions));
         self.connections.set(snapshot.config.max_connections.unwrap_or(self.default_connections));
         self.snapshot = Arc::new(snapshot);
         for (mailbox, sockets) in self.mailboxes.iter().zip(sockets) {
@@ -144,14 +156,19 @@ impl Process {
     }
 
     fn count_changes(&self, next: &Snapshot) {
-        let had: BTreeSet<&String> = self.snapshot.listeners.iter().map(|listener| &listener.key).collect();
-        let has: BTreeSet<&String> = next.listeners.iter().map(|listener| &listener.key).collect();
+        let had: BTreeSet<&String> = self.snapshot.keys().collect();
+        let has: BTreeSet<&String> = next.keys().collect();
         self.listeners.listener_added.add(has.difference(&had).count() as u64);
         self.listeners.listener_create_success.add(has.difference(&had).count() as u64);
         let kept = |config: &&crate::config::Listener| {
             self.snapshot.config.listeners.iter().any(|had| had.address == config.address && had != *config)
         };
-        self.listeners.listener_modified.add(next.config.listeners.iter().filter(kept).count() as u64);
+        let kept_udp = |config: &&crate::config::UdpListener| {
+            self.snapshot.config.listeners.udp.iter().any(|had| had.address == config.address && had != *config)
+        };
+        let modified = next.config.listeners.iter().filter(kept).count()
+            + next.config.listeners.udp.iter().filter(kept_udp).count();
+        self.listeners.listener_modified.add(modified as u64);
         self.listeners.listener_removed.add(had.difference(&has).count() as u64);
         self.listeners.total_listeners_active.set(has.len() as i64);
         self.listeners.workers_started.set(1);
@@ -227,9 +244,8 @@ impl Process {
     }
 
     pub(super) fn started_view(&self) -> Started<'_> {
-        let bound = |listener: &ListenerSnapshot| self.bound.get(&listener.key);
-        let listeners = self.snapshot.listeners.iter();
-        let listeners = listeners.filter_map(|listener| Some((&*listener.name, bound(listener)?))).collect();
+        let listeners = self.snapshot.names_and_keys();
+        let listeners = listeners.filter_map(|(name, key)| Some((&**name, self.bound.get(key)?))).collect();
         Started { listeners, admin: self.admin.as_ref(), workers: self.workers }
     }
 

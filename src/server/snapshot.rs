@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::UdpSnapshot;
 use super::chain::ChainSnapshot;
 use crate::access_log::Sinks;
 use crate::cluster::Cluster;
@@ -18,6 +19,7 @@ use crate::stats::{ListenerStats, Registry, Scope};
 pub struct Snapshot {
     pub config: Config,
     pub listeners: Vec<Arc<ListenerSnapshot>>,
+    pub udp: Vec<Arc<UdpSnapshot>>,
     /// In the order of their names; routes name them by their place.
     pub clusters: Vec<Arc<Cluster>>,
 }
@@ -34,6 +36,18 @@ pub struct ListenerSnapshot {
     pub arrival: Arc<Arrival>,
     /// At least one; `arrival` names them by their place.
     pub chains: Vec<ChainSnapshot>,
+}
+
+impl Snapshot {
+    /// Every listener's name, and the key that it keeps over reloads.
+    pub(super) fn names_and_keys(&self) -> impl Iterator<Item = (&Arc<str>, &String)> {
+        let connections = self.listeners.iter().map(|listener| (&listener.name, &listener.key));
+        connections.chain(self.udp.iter().map(|listener| (&listener.name, &listener.key)))
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &String> {
+        self.names_and_keys().map(|(_, key)| key)
+    }
 }
 
 /// Something that only turns up while building. The configuration reader finds nearly all of it first, with a position.
@@ -65,7 +79,10 @@ impl Builder<'_> {
             .iter()
             .map(|listener| self.listener(&config, listener, &slots).map(Arc::new))
             .collect::<Result<_, _>>()?;
-        Ok(Snapshot { listeners, clusters, config })
+        let udp =
+            config.listeners.udp.iter().map(|listener| self.udp_listener(&config, listener, &slots).map(Arc::new));
+        let udp = udp.collect::<Result<_, _>>()?;
+        Ok(Snapshot { listeners, udp, clusters, config })
     }
 
     fn cluster(&mut self, name: &str, config: &config::Cluster) -> Result<Arc<Cluster>, BuildError> {

@@ -6,6 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::process::WorkerSockets;
+use super::udp::UdpSlots;
 use super::{ChainSnapshot, HttpSnapshot, ListenerSnapshot, ServiceSnapshot, Snapshot, TcpSnapshot};
 use crate::cluster::ClusterView;
 use crate::listener::{
@@ -51,7 +53,7 @@ pub(super) enum Command {
     /// Serve this from now on, new listeners on these sockets, by their keys.
     Apply {
         snapshot: Arc<Snapshot>,
-        sockets: BTreeMap<String, Listener>,
+        sockets: WorkerSockets,
     },
     /// Finish what is in flight; then say so.
     Drain {
@@ -89,6 +91,7 @@ pub(super) async fn worker_main(rt: Rt, receiver: mailbox::Receiver<Command>, sh
         stats: shared.stats.worker(rt.worker_index()),
         ports: RefCell::default(),
         retired: RefCell::default(),
+        udp: UdpSlots::default(),
         clusters: RefCell::default(),
         retired_clusters: RefCell::default(),
     });
@@ -115,6 +118,7 @@ struct State {
     ports: RefCell<BTreeMap<String, Rc<Port>>>,
     /// Of listeners and chains that are gone from the configuration and still have some.
     retired: RefCell<Vec<Connections>>,
+    udp: UdpSlots,
     /// In the order of the snapshot.
     clusters: RefCell<Vec<Rc<ClusterView>>>,
     /// Clusters that are gone from the configuration and still have requests waiting.
@@ -122,8 +126,10 @@ struct State {
 }
 
 impl State {
-    fn apply(&self, snapshot: &Arc<Snapshot>, mut sockets: BTreeMap<String, Listener>) {
+    fn apply(&self, snapshot: &Arc<Snapshot>, sockets: WorkerSockets) {
+        let WorkerSockets { streams: mut sockets, udp } = sockets;
         let clusters = self.take_clusters(snapshot);
+        self.udp.apply(&self.worker, &self.process_limit, snapshot, &clusters, udp);
         let mut ports = BTreeMap::new();
         let mut before = self.ports.take();
         for listener in &snapshot.listeners {
@@ -288,10 +294,14 @@ impl State {
         }
         let retired = self.retired.borrow().clone();
         retired.iter().for_each(Connections::drain);
+        let udp = self.udp.drain();
         let index = self.worker.rt.worker_index();
         self.worker.rt.spawn(async move {
             for connections in &retired {
                 std::future::poll_fn(|task| connections.poll_empty(task)).await;
+            }
+            for slot in &udp {
+                std::future::poll_fn(|task| slot.sessions.poll_empty(task)).await;
             }
             // Nobody listens any more when the drain took too long.
             let _ = done.try_send(index);
@@ -316,5 +326,6 @@ async fn sweep(state: Rc<State>) {
         let stats = &state.stats;
         stats.panics.add(state.worker.rt.panics().saturating_sub(stats.panics.get()));
         state.retired.borrow_mut().retain(|connections| connections.open() > 0);
+        state.udp.sweep();
     }
 }

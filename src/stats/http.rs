@@ -11,6 +11,9 @@ scope! {
         downstream_cx_http1_active: Gauge,
         downstream_cx_http2_total: Counter,
         downstream_cx_http2_active: Gauge,
+        /// Those over TLS.
+        downstream_cx_ssl_total: Counter,
+        downstream_cx_ssl_active: Gauge,
         downstream_cx_destroy: Counter,
         downstream_cx_destroy_local: Counter,
         downstream_cx_destroy_remote: Counter,

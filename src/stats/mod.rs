@@ -21,6 +21,7 @@ mod server;
 mod tcp;
 mod text;
 mod tls;
+mod udp;
 
 pub use cluster::ClusterStats;
 pub use codes::Codes;
@@ -39,3 +40,4 @@ pub use scope::{Handle, Metric, Scope, ScopeStats};
 pub use server::{AccessLogStats, ClusterManagerStats, ListenerManagerStats, ServerStats, resident_bytes};
 pub use tcp::TcpStats;
 pub use tls::TlsStats;
+pub use udp::{ClusterUdpStats, UdpStats};

@@ -1,33 +1,8 @@
 //! One line for each request, with what became of it.
 
-use std::path::PathBuf;
-
 use serde_json::json;
 
-use crate::harness::{Proxy, Upstream, closed_port, eventually};
-
-/// A path of our own, gone at the end.
-struct LogFile(PathBuf);
-
-impl LogFile {
-    fn new(name: &str) -> LogFile {
-        LogFile(std::env::temp_dir().join(format!("nuncio-{}-{name}.log", std::process::id())))
-    }
-
-    fn lines(&self, count: usize) -> Vec<String> {
-        eventually(&format!("{count} lines"), || {
-            let text = std::fs::read_to_string(&self.0).unwrap_or_default();
-            let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-            (lines.len() >= count && text.ends_with('\n')).then_some(lines)
-        })
-    }
-}
-
-impl Drop for LogFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
+use crate::harness::{LogFile, Proxy, Upstream, closed_port};
 
 #[test]
 fn flags_and_figures_say_what_happened() {

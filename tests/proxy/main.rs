@@ -30,4 +30,5 @@ mod stale_pool;
 mod tcp;
 mod timeouts;
 mod truncation;
+mod udp;
 mod upgrade;

@@ -3,10 +3,12 @@
 
 mod least_request;
 mod random;
+mod rendezvous;
 mod round_robin;
 
 pub use least_request::LeastRequest;
 pub use random::Random;
+pub use rendezvous::{Rendezvous, hash};
 pub use round_robin::RoundRobin;
 
 use crate::config::LoadBalancing;

@@ -140,6 +140,8 @@ fn hints_know_every_key_where_it_belongs() {
         serde_json::from_str(&good(&text).to_json()).unwrap()
     };
     let (config, layer4) = (effective("full.json"), effective("layer4.json"));
+    // Written behind those of connections.
+    let udp = effective("udp.json")["listeners"].as_array().unwrap().last().unwrap().clone();
     let places: [(&str, &str); 18] = [
         ("the top level", ""),
         ("\"listeners\"", "/listeners/0"),
@@ -160,15 +162,16 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"access_log\"", "/access_log/0"),
         ("\"node\"", "/node"),
     ];
-    let places4: [(&str, &str); 4] = [
-        ("\"tcp\" of a listener", "/listeners/0/tcp"),
-        ("\"proxy_protocol\" of a listener", "/listeners/0/proxy_protocol"),
-        ("\"chains\" of a listener", "/listeners/1/chains/0"),
-        ("\"match\" of a chain", "/listeners/1/chains/0/match"),
+    let others: [(&str, &serde_json::Value, &str); 5] = [
+        ("\"tcp\" of a listener", &layer4, "/listeners/0/tcp"),
+        ("\"proxy_protocol\" of a listener", &layer4, "/listeners/0/proxy_protocol"),
+        ("\"chains\" of a listener", &layer4, "/listeners/1/chains/0"),
+        ("\"match\" of a chain", &layer4, "/listeners/1/chains/0/match"),
+        ("\"udp\" of a listener", &udp, "/udp"),
     ];
-    assert_eq!(places.len() + places4.len(), PLACES.len());
+    assert_eq!(places.len() + others.len(), PLACES.len());
     let places = places.map(|(place, pointer)| (place, &config, pointer));
-    for (place, file, pointer) in places.into_iter().chain(places4.map(|(place, pointer)| (place, &layer4, pointer))) {
+    for (place, file, pointer) in places.into_iter().chain(others) {
         let (_, keys) = PLACES.iter().find(|(name, _)| *name == place).unwrap();
         for key in file.pointer(pointer).unwrap().as_object().unwrap().keys() {
             assert!(keys.contains(&key.as_str()), "{key} in {place}");

@@ -49,6 +49,13 @@ impl<'c, 't> Object<'c, 't> {
         self.entries.iter().any(|entry| entry.key == key)
     }
 
+    /// Refuses a key, if it is given: it means something elsewhere, and nothing here.
+    pub(crate) fn refuse(&mut self, key: &str, complaint: impl Into<Complaint>) {
+        if let Some(at) = self.entries.iter().position(|entry| entry.key == key) {
+            self.cx.refuse::<()>(&self.entries.remove(at).key_node, complaint);
+        }
+    }
+
     /// A key that may be absent. A value that is refused counts as absent: the file as a whole is refused anyway.
     pub(crate) fn maybe<T>(
         &mut self,

@@ -14,6 +14,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "protocol",
             "tls",
             "http",
+            "udp",
             "filters",
             "routes",
             "tcp",
@@ -32,6 +33,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
         "\"tcp\" of a listener",
         &["idle_timeout", "max_connection_duration", "half_close_timeout", "max_connect_attempts"],
     ),
+    ("\"udp\" of a listener", &["idle_timeout", "max_sessions", "per_packet", "hash_policy"]),
     (
         "\"http\" of a listener",
         &[

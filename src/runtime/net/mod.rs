@@ -1,10 +1,11 @@
 //! Sockets of a worker: [`Listener`] (made on the control thread, used on a worker), [`Connect`] and [`Stream`].
-//! TCP and UNIX stream sockets behave alike, apart from their [`Addr`].
+//! TCP and UNIX stream sockets behave alike, apart from their [`Addr`]. UDP has files of its own.
 
 mod addr;
 mod connect;
 mod listener;
 mod stream;
+pub mod udp;
 
 pub use addr::{Addr, ParseAddrError};
 pub use connect::Connect;

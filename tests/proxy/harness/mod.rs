@@ -2,6 +2,7 @@
 //! top to bottom: it plays the client and the upstream in turn, and each step has a deadline.
 
 mod clock;
+mod file;
 pub(crate) mod h2;
 mod head;
 mod proxy;
@@ -10,6 +11,7 @@ mod upstream;
 mod wire;
 
 pub(crate) use clock::{Clock, eventually};
+pub(crate) use file::LogFile;
 pub(crate) use head::Head;
 pub(crate) use proxy::Proxy;
 pub(crate) use server::Server;

@@ -26,18 +26,28 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// Boots it. What a test does not say: one worker, an admin port, no time to drain, and listeners on port 0.
-    pub(crate) fn start(mut config: Value) -> Proxy {
-        let top = config.as_object_mut().expect("an object");
-        for (key, value) in
-            [("workers", json!(1)), ("admin", json!({ "address": "127.0.0.1:0" })), ("drain_time", json!("1ms"))]
-        {
-            top.entry(key).or_insert(value);
-        }
-        for (at, listener) in top["listeners"].as_array_mut().expect("listeners").iter_mut().enumerate() {
-            let listener = listener.as_object_mut().expect("an object");
-            listener.entry("address").or_insert(json!("127.0.0.1:0"));
-            listener.entry("name").or_insert(json!(format!("listener-{at}")));
-        }
+    pub(crate) fn start(config: Value) -> Proxy {
+        Proxy::boot(config, Options::default())
+    }
+
+    /// As [`Proxy::start`], from a file that it watches: see [`Proxy::rewrite`].
+    pub(crate) fn watching(path: &Path, mut config: Value) -> Proxy {
+        config["watch"] = json!(true);
+        std::fs::write(path, "not read: the first configuration is given").expect("a file");
+        Proxy::boot(config, Options { path: Some(path.to_owned()), ..Options::default() })
+    }
+
+    /// Puts another configuration into the file, and waits until it is in force.
+    pub(crate) fn rewrite(&self, path: &Path, mut config: Value) {
+        let before = self.stat("server.config_reload_success");
+        config["watch"] = json!(true);
+        complete(&mut config);
+        std::fs::write(path, config.to_string()).expect("a file");
+        self.await_stat("server.config_reload_success", before + 1);
+    }
+
+    fn boot(mut config: Value, options: Options) -> Proxy {
+        complete(&mut config);
         let text = config.to_string();
         let (config, _) = config::parse(&text, Path::new("/"), "test").unwrap_or_else(|error| panic!("{error}"));
 
@@ -45,7 +55,7 @@ impl Proxy {
         let (end, ended) = mpsc::channel();
         count_panics();
         let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
-            let result = server::run(config, Options::default(), |view| {
+            let result = server::run(config, options, |view| {
                 // The test gave up.
                 let _ = started.send(bound(view));
             });
@@ -144,6 +154,21 @@ impl Drop for Proxy {
         self.quit();
         self.wait();
         assert_eq!(PANICS.load(Ordering::SeqCst), 0, "the proxy panicked, in this test or another");
+    }
+}
+
+/// Fills in what a test does not say.
+fn complete(config: &mut Value) {
+    let top = config.as_object_mut().expect("an object");
+    for (key, value) in
+        [("workers", json!(1)), ("admin", json!({ "address": "127.0.0.1:0" })), ("drain_time", json!("1ms"))]
+    {
+        top.entry(key).or_insert(value);
+    }
+    for (at, listener) in top["listeners"].as_array_mut().expect("listeners").iter_mut().enumerate() {
+        let listener = listener.as_object_mut().expect("an object");
+        listener.entry("address").or_insert(json!("127.0.0.1:0"));
+        listener.entry("name").or_insert(json!(format!("listener-{at}")));
     }
 }
 
