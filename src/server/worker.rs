@@ -40,6 +40,17 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// One of so many.
+    pub(crate) fn new(rt: Rt, workers: usize) -> Worker {
+        Worker {
+            rt,
+            buffers: Rc::default(),
+            handshakes: Rc::new(Gate::new(HANDSHAKES)),
+            workers,
+            connections: Cell::new(0),
+        }
+    }
+
     /// Unique in the process.
     pub fn next_connection_id(&self) -> u64 {
         let count = self.connections.get() + 1;
@@ -78,13 +89,7 @@ pub(super) struct Shared {
 /// A worker from its first command to its last.
 pub(super) async fn worker_main(rt: Rt, receiver: mailbox::Receiver<Command>, shared: Shared) -> std::io::Result<()> {
     let mut mailbox = receiver.into_worker(&rt)?;
-    let worker = Rc::new(Worker {
-        rt: rt.clone(),
-        buffers: Rc::default(),
-        handshakes: Rc::new(Gate::new(HANDSHAKES)),
-        workers: shared.workers,
-        connections: Cell::new(0),
-    });
+    let worker = Rc::new(Worker::new(rt.clone(), shared.workers));
     let state = Rc::new(State {
         worker,
         process_limit: shared.connections,

@@ -187,3 +187,65 @@ impl Listener {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::cluster::{Cluster, ClusterView};
+    use crate::config;
+    use crate::listener::{ConnectionLimit, Connections};
+    use crate::route::L4Table;
+    use crate::runtime::net::udp::Inbox;
+    use crate::runtime::{Rt, run_worker};
+    use crate::server::Worker;
+    use crate::stats::{Handle, Registry};
+
+    /// A listener in front of one host.
+    fn slot(rt: &Rt, host: &UdpSocket) -> Rc<UdpSlot> {
+        let endpoint = config::Endpoint { address: host.local_addr().unwrap().into(), weight: 1 };
+        let cluster = Cluster::new("app", &config::Cluster::new(vec![endpoint]), &mut Registry::new(), 1);
+        let action = config::L4Action::Cluster("app".to_owned());
+        let route = config::L4Route { name: String::new(), matches: config::L4Match::default(), action };
+        let view = UdpView {
+            udp: config::Udp::default(),
+            drain_time: Duration::ZERO,
+            routes: Arc::new(L4Table::build(&[route], |_| 0).unwrap()),
+            clusters: Rc::new([ClusterView::new(Arc::new(cluster), rt)]),
+            stats: Handle::detached(),
+            access_logs: Rc::new([]),
+        };
+        let limit = || Arc::new(ConnectionLimit::new(10));
+        let worker = Rc::new(Worker::new(rt.clone(), 1));
+        Rc::new(UdpSlot::new(worker, "test".into(), Connections::new(limit(), limit()), Rc::new(view)))
+    }
+
+    /// Empty datagrams cost as much as others: a turn ends after so many of them.
+    #[test]
+    fn a_turn_is_bounded() {
+        run_worker(0, |rt| async move {
+            let (host, client) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+            let socket = UdpListener::bind_group("127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
+            client.connect(socket.local_addr()).unwrap();
+            // All of them wait before the first turn.
+            let sent = BUDGET as u64 + 2 * Inbox::SLOTS as u64;
+            for _ in 0..sent {
+                client.send(b"").unwrap();
+            }
+            let slot = slot(&rt, &host);
+            rt.spawn(serve(socket, slot.clone(), Rc::new(RefCell::new(Buffers::new()))));
+            let forwarded = || slot.view().stats.downstream_sess_rx_datagrams.get();
+            while forwarded() == 0 {
+                futures_lite::future::yield_now().await;
+            }
+            let first = forwarded();
+            assert!(first <= BUDGET as u64 + Inbox::SLOTS as u64, "{first} of {sent} in one turn");
+            while forwarded() < sent {
+                futures_lite::future::yield_now().await;
+            }
+        })
+        .unwrap();
+    }
+}

@@ -81,7 +81,7 @@ fn refused_datagrams_are_counted_and_end_nothing() {
     assert_eq!(proxy.stat("udp.listener-0.downstream_sess_active"), 1);
 }
 
-/// A flood of datagrams, empty ones among them, leaves turns for the others on the same worker.
+/// HTTP on the worker that a flood of datagrams keeps busy (how long its turns are is tested beside the code).
 #[test]
 fn a_flood_leaves_others_their_turn() {
     let host = Peer::host();
