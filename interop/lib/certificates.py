@@ -30,6 +30,12 @@ class Pair:
         return {"chain": self.chain, "key": self.key}
 
     @property
+    def combined(self):
+        """Certificate and key in one file, as HAProxy has it."""
+        with open(self.chain, "rb") as chain, open(self.key, "rb") as key:
+            return write("combined", chain.read() + key.read())
+
+    @property
     def sha256(self):
         return self.certificate.fingerprint(hashes.SHA256()).hex()
 
