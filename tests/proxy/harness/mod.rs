@@ -6,6 +6,7 @@ pub(crate) mod h2;
 mod head;
 mod proxy;
 mod server;
+mod tls;
 mod upstream;
 mod wire;
 
@@ -13,6 +14,7 @@ pub(crate) use clock::{Clock, eventually};
 pub(crate) use head::Head;
 pub(crate) use proxy::Proxy;
 pub(crate) use server::Server;
+pub(crate) use tls::{Directory, TlsClient, certificate};
 pub(crate) use upstream::{Upstream, blackhole, closed_port};
 pub(crate) use wire::{End, Wire};
 

@@ -26,7 +26,16 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// Boots it. What a test does not say: one worker, an admin port, no time to drain, and listeners on port 0.
-    pub(crate) fn start(mut config: Value) -> Proxy {
+    pub(crate) fn start(config: Value) -> Proxy {
+        Proxy::boot(config, None)
+    }
+
+    /// The same from a file, which is written first.
+    pub(crate) fn start_from(path: &Path, config: Value) -> Proxy {
+        Proxy::boot(config, Some(path))
+    }
+
+    fn boot(mut config: Value, path: Option<&Path>) -> Proxy {
         let top = config.as_object_mut().expect("an object");
         for (key, value) in
             [("workers", json!(1)), ("admin", json!({ "address": "127.0.0.1:0" })), ("drain_time", json!("1ms"))]
@@ -39,13 +48,17 @@ impl Proxy {
             listener.entry("name").or_insert(json!(format!("listener-{at}")));
         }
         let text = config.to_string();
+        if let Some(path) = path {
+            std::fs::write(path, &text).expect("written");
+        }
+        let options = Options { path: path.map(Path::to_owned), ..Options::default() };
         let (config, _) = config::parse(&text, Path::new("/"), "test").unwrap_or_else(|error| panic!("{error}"));
 
         let (started, is_started) = mpsc::channel();
         let (end, ended) = mpsc::channel();
         count_panics();
         let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
-            let result = server::run(config, Options::default(), |view| {
+            let result = server::run(config, options, |view| {
                 // The test gave up.
                 let _ = started.send(bound(view));
             });
