@@ -1,6 +1,8 @@
 """Authorities and certificates for one script, as PEM files in its directory."""
 
+import base64
 import datetime
+import hashlib
 import ipaddress
 import os
 import random
@@ -28,8 +30,19 @@ class Pair:
         return {"chain": self.chain, "key": self.key}
 
     @property
+    def combined(self):
+        """Certificate and key in one file, as HAProxy has it."""
+        with open(self.chain, "rb") as chain, open(self.key, "rb") as key:
+            return write("combined", chain.read() + key.read())
+
+    @property
     def sha256(self):
         return self.certificate.fingerprint(hashes.SHA256()).hex()
+
+    @property
+    def spki(self):
+        key = self.certificate.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        return base64.b64encode(hashlib.sha256(key).digest()).decode()
 
     @property
     def serial(self):

@@ -12,26 +12,30 @@ from servers import Server
 
 
 class Redis(Server):
-    """redis-server that keeps nothing on disk. `options` are added to its command line."""
+    """redis-server that keeps nothing on disk, in TLS if there is a certificate for it (and its authority)."""
 
-    def __init__(self, *options):
+    def __init__(self, authority=None, pair=None):
         self.name = f"redis-{random.getrandbits(24):06x}"
-        self.port, self.options = free_port(), options
+        self.port, self.listen = free_port(), ["--port"]
+        if pair:
+            self.listen = ["--port", "0", "--tls-cert-file", pair.chain, "--tls-key-file", pair.key, "--tls-ca-cert-file", authority.file,
+                           "--tls-auth-clients", "no", "--tls-port"]
 
     def __enter__(self):
-        self._start([need("redis-server"), "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no",
-                     "--maxclients", "500", *self.options], cwd=directory())
+        self._start([need("redis-server"), "--bind", "127.0.0.1", *self.listen, str(self.port), "--save", "", "--appendonly", "no",
+                     "--maxclients", "500"], cwd=directory())
         return self
 
 
 class Postgres(Server):
-    """PostgreSQL with a cluster of its own, which trusts everybody on the loopback. `settings` go to its configuration, such as `ssl=on`.
+    """PostgreSQL with a cluster of its own, which trusts everybody on the loopback. `settings` go to its configuration. With a
+    certificate it speaks TLS with those who ask for it.
 
     It refuses to be run by root: then it is run by `nobody`."""
 
-    def __init__(self, settings=()):
+    def __init__(self, pair=None):
         self.name = f"postgres-{random.getrandbits(24):06x}"
-        self.port, self.settings = free_port(), settings
+        self.port, self.pair = free_port(), pair
         self.as_nobody = [need("setpriv"), "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"] if os.geteuid() == 0 else []
 
     def __enter__(self):
@@ -40,7 +44,9 @@ class Postgres(Server):
         if self.as_nobody:
             shutil.chown(self.data, "nobody", "nogroup")
         self._run("initdb", "--pgdata", self.data, "--username=postgres", "--auth=trust", "--no-sync", "--no-locale", "--encoding=UTF8")
-        settings = ["fsync=off", "listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=100", *self.settings]
+        settings = ["fsync=off", "listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=100"]
+        if self.pair:
+            settings += ["ssl=on", f"ssl_cert_file={self._own(self.pair.chain)}", f"ssl_key_file={self._own(self.pair.key)}"]
         self._start([*self.as_nobody, postgres_program("postgres"), "-D", self.data, "-p", str(self.port),
                      *(part for setting in settings for part in ("-c", setting))], cwd=self.data)
         return self
@@ -48,6 +54,14 @@ class Postgres(Server):
     def __exit__(self, *_):
         super().__exit__()
         shutil.rmtree(self.data, ignore_errors=True)
+
+    def _own(self, file):
+        """A copy that the server can read, and nobody else."""
+        copy = os.path.join(self.data, os.path.basename(file))
+        shutil.copy(file, copy)
+        if self.as_nobody:
+            shutil.chown(copy, "nobody", "nogroup")
+        return copy
 
     def _parent(self):
         """This script's directory, or where that is closed to others (below the home of root), that of all temporary files."""

@@ -108,8 +108,10 @@ def value(headers, name, default=None):
 
 def pattern(length):
     """Bytes that are different everywhere, so that lost, doubled and moved ones show."""
-    block = b"".join(struct.pack(">I", n) for n in range(16384))
-    return (block * (length // len(block) + 1))[:length]
+    return (BLOCK * (length // len(BLOCK) + 1))[:length]
+
+
+BLOCK = b"".join(struct.pack(">I", n) for n in range(16384))
 
 
 def sha256(data):

@@ -3,7 +3,7 @@
 import socket
 import ssl
 
-from peers import Wire, Client
+from peers import Client, Upstream, Wire
 
 
 def context(authority=None, pair=None, alpn=(), version=None):
@@ -62,5 +62,60 @@ class TlsClient(Client):
 
     def __init__(self, port, context, name="test.example", timeout=10, session=None, source=None):
         super().__init__(port, timeout, source=source)
-        self.sock = context.wrap_socket(self.sock, server_hostname=name, session=session)
+        self.sock = context.wrap_socket(self.sock, server_hostname=name, session=session, suppress_ragged_eofs=False)
         self.wire = Wire(self.sock)
+
+
+def server_context(pair, authority=None, version=None):
+    """A server's context; with an authority it asks for a certificate of it."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(pair.chain, pair.key)
+    if authority:
+        made.load_verify_locations(authority.file)
+        made.verify_mode = ssl.CERT_REQUIRED
+    if version:
+        made.minimum_version = made.maximum_version = version
+    return made
+
+
+class TlsUpstream(Upstream):
+    """peers.Upstream over TLS. A connection whose `serve` returns True ends with close_notify, any other is cut. `errors` has failed handshakes too."""
+
+    def __init__(self, serve, context):
+        def over_tls(peer):
+            try:
+                peer.sock = context.wrap_socket(peer.sock, server_side=True, suppress_ragged_eofs=False)
+            except OSError as error:
+                self.errors.append(repr(error))
+                return
+            peer.wire = Wire(peer.sock)
+            said = None
+            try:
+                said = serve(peer)
+            except ssl.SSLError as error:
+                self.errors.append(repr(error))
+            finally:
+                if said:
+                    say_end(peer.sock)
+                peer.sock.close()
+
+        super().__init__(over_tls)
+
+
+def say_end(sock):
+    """Sends close_notify, and does not wait for the other side's."""
+    sock.setblocking(False)
+    try:
+        sock.unwrap()
+    except OSError:
+        pass
+
+
+def ending(sock):
+    """How the other side ends from here: "said" or "cut". The socket must not suppress ragged ends."""
+    try:
+        while sock.recv(65536):
+            pass
+        return "said"
+    except (ssl.SSLError, ConnectionError):
+        return "cut"

@@ -50,7 +50,7 @@ def count(name, binary, case, requests, output):
         words = valgrind + command(name, setup, binary)
         server = Server(name, words, setup.port, tools.RUN_DIR)
         stack.callback(server.stop)
-        server.wait_ready(120)
+        server.wait_ready(120, datagrams=case.client == "datagrams")
         load.requests(case, server.port, requests)
         # A proxy may drain first; valgrind writes its profile when the program has ended.
         server.stop(patience=60)

@@ -24,8 +24,10 @@ class Case:
     name: str
     title: str
     kind: str = "load"  # load: requests by the driver; idle: held connections; size: nothing runs
-    driver: str = "wrk"  # wrk: HTTP/1; h2load: HTTP/2 with prior knowledge; ghz: gRPC; l4load: bytes
-    upstream: str = "h1"  # h1 and h2: nginx; grpc: the gRPC project's interop server; bytes: l4load
+    # wrk: HTTP/1; h2load: HTTP/2 with prior knowledge; ghz: gRPC; l4load: bytes; udp_load: datagrams
+    driver: str = "wrk"
+    # h1 and h2: nginx; grpc: the gRPC project's interop server; bytes: l4load; datagrams: udp_load
+    upstream: str = "h1"
     without: tuple = ()  # proxies that cannot do this
     variants: tuple = ()  # other set-ups of a proxy that take part
     work: str = ""  # of l4load
@@ -48,8 +50,10 @@ class Case:
         """What the load speaks to the proxies."""
         if self.driver == "l4load":
             return "bytes" if self.upstream == "bytes" else "h1"
-        return "h1" if self.driver == "wrk" else "h2"
+        return {"wrk": "h1", "udp_load": "datagrams"}.get(self.driver, "h2")
 
+
+UDP_GOALS = (Goal("cpu_us_per_request", 0.7, ("nginx",)), Goal("cpu_us_per_request", 0.5, ("envoy",)))
 
 CASES = {
     case.name: case
@@ -197,6 +201,28 @@ CASES = {
             tls=True,
             metrics=("cpu_us_per_mib", "mib_per_second"),
             connections=4,
+        ),
+        Case(
+            "udp",
+            "UDP: 64 bytes and back, 32 clients with a datagram under way each",
+            driver="udp_load",
+            upstream="datagrams",
+            without=("haproxy",),
+            request_bytes=64,
+            response_bytes=64,
+            goals=UDP_GOALS,
+        ),
+        Case(
+            "udp_burst",
+            "UDP: 1,200 bytes and back, 4 clients with 16 datagrams under way each",
+            driver="udp_load",
+            upstream="datagrams",
+            without=("haproxy",),
+            request_bytes=1200,
+            response_bytes=1200,
+            connections=4,
+            streams=16,
+            goals=UDP_GOALS,
         ),
         Case(
             "tls_handshake_full",

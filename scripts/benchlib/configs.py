@@ -29,8 +29,8 @@ class Setup:
     workers: int
     routes: int
     max_connections: int
-    client: str = "h1"  # or h2: plain text, with prior knowledge; or bytes
-    upstream: str = "h1"  # or h2, or grpc, or bytes
+    client: str = "h1"  # or h2: plain text, with prior knowledge; or bytes, or datagrams
+    upstream: str = "h1"  # or h2, or grpc, or bytes, or datagrams
     tls: Path | None = None  # directory of the certificate: clients come with TLS 1.3
 
 
@@ -178,6 +178,10 @@ def envoy_command(setup, binary, chain, cluster):
     if setup.tls:
         chain["transport_socket"] = envoy_tls(setup)
     listener = {"address": envoy_address(setup.port), "filter_chains": [chain]}
+    return envoy_listening(setup, binary, listener, cluster)
+
+
+def envoy_listening(setup, binary, listener, cluster):
     config = {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
     path = write(setup.directory / "envoy.json", json.dumps(config))
     # Without hot restart, so that another Envoy on the machine does not matter.

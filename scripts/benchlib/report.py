@@ -201,8 +201,8 @@ def write_table():
 
 Medians over the rounds; in brackets the median over the rounds of the ratio nuncio/peer within one round: below 1,
 nuncio needs less. CPU time is user and system of all processes of the proxy. No access log, one upstream (nginx; for
-gRPC the gRPC project's interop server), upstream keep-alive, no body on disk; a load driver with one thread. RSS is
-summed over the processes, PSS counts a shared page once.
+gRPC the gRPC project's interop server; for TCP and UDP the driver's other half), upstream keep-alive, no body on disk;
+a load driver with one thread. RSS is summed over the processes, PSS counts a shared page once.
 
 {summary_table(results)}
 

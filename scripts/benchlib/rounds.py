@@ -37,9 +37,11 @@ def start(name, case, binaries, upstream_port):
     """Starts a proxy and makes sure that it answers this case; also its memory before the first request."""
     # Connections are memory in nginx and HAProxy: as many as the case needs, and some.
     limit = idle_connections() + 200 if case.kind == "idle" else 1024
+    if case.client == "datagrams":
+        limit = 4096  # nobody closes a session: those of earlier turns are there for a minute
     setup = proxy_setup(case, upstream_port, limit)
     server = Server(name, command(name, setup, binaries[name]), setup.port, tools.RUN_DIR)
-    server.wait_ready()
+    server.wait_ready(datagrams=case.client == "datagrams")
     time.sleep(SETTLE_SECONDS)
     rss, pss = server.memory_mib()
     try:
@@ -51,7 +53,7 @@ def start(name, case, binaries, upstream_port):
 
 
 def command(name, setup, binary):
-    commands = layer4.COMMANDS if setup.client == "bytes" else configs.COMMANDS
+    commands = layer4.COMMANDS if setup.client in ("bytes", "datagrams") else configs.COMMANDS
     return commands[name](setup, binary)
 
 
@@ -75,11 +77,13 @@ def start_upstream(stack, case):
         words = configs.grpc_upstream(setup, tools.grpc_server())
     elif case.upstream == "bytes":
         words = layer4.upstream(setup, tools.l4load())
+    elif case.upstream == "datagrams":
+        words = layer4.udp_upstream(setup, tools.udp_load())
     else:
         words = configs.upstream(setup, tools.find("nginx"))
     server = Server("upstream", words, setup.port, tools.RUN_DIR)
     stack.callback(server.stop)
-    server.wait_ready()
+    server.wait_ready(datagrams=case.upstream == "datagrams")
     return setup.port
 
 

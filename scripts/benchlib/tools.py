@@ -18,6 +18,7 @@ GHZ = "v0.93.0"
 GRPC = "v1.85.0"
 GO_TOOLS = TARGET / "tools"
 GO_SOURCES = ROOT / "interop" / "lib" / "go"
+NGINX_STREAM = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
 # Of Debian's packages, those that have another name than the program.
 PACKAGES = {"h2load": "nghttp2-client"}
 
@@ -75,6 +76,23 @@ def certificate():
     return directory
 
 
+def udp_load():
+    """Load for datagrams, and what sends them back: compiled here, from one file."""
+    path, source = TARGET / "bench" / "udp_load", Path(__file__).with_name("udp_load.rs")
+    if not path.exists() or path.stat().st_mtime < source.stat().st_mtime:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["rustc", "--edition", "2024", "-O", "-o", path, source], check=True)
+    return str(path)
+
+
+def require_nginx_stream():
+    """Debian has nginx's part for other protocols than HTTP in a package of its own; elsewhere it may be built in."""
+    if not NGINX_STREAM.exists():
+        said = subprocess.run([find("nginx"), "-V"], capture_output=True, text=True).stderr
+        if "--with-stream" not in said.replace("--with-stream=dynamic", "").split():
+            require(["libnginx-mod-stream"])
+
+
 def ghz():
     return go_tool(GO_TOOLS / "bin" / "ghz", f"github.com/bojand/ghz/cmd/ghz@{GHZ}")
 
@@ -110,8 +128,12 @@ def prepare_load(cases):
     programs = {name: find(name) for name in packaged}
     if "ghz" in drivers:
         programs |= {"ghz": ghz(), "grpc": grpc_server()}
+    if drivers & {"l4load", "udp_load"}:
+        require_nginx_stream()
     if "l4load" in drivers:
         l4load()
+    if "udp_load" in drivers:
+        udp_load()
     return programs
 
 

@@ -39,6 +39,13 @@ impl TimeFormat {
         TimeFormat(items)
     }
 
+    /// The same in whole seconds.
+    pub(crate) fn seconds() -> TimeFormat {
+        let mut items = Vec::new();
+        parse_into("%Y-%m-%dT%H:%M:%SZ", &mut items);
+        TimeFormat(items)
+    }
+
     /// `None`: a conversion that is not known.
     pub(super) fn parse(text: &str) -> Option<TimeFormat> {
         let mut items = Vec::new();

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use nuncio_http::Method;
 
-use super::{AdminState, Reply, Request, changes, clusters, listeners, logging, server, stats};
+use super::{AdminState, Reply, Request, certificates, changes, clusters, listeners, logging, server, stats};
 
 type Handler = fn(&dyn AdminState, &Request) -> Reply;
 
@@ -33,6 +33,7 @@ const fn post(path: &'static str, help: &'static str, handler: Handler) -> Endpo
 
 const ENDPOINTS: &[Endpoint] = &[
     get("/", "this list", help),
+    get("/certs", "certificates in use, and when they expire", certificates::certificates),
     get("/clusters", "hosts of each cluster with their counters (?format=json)", clusters::clusters),
     get("/config_dump", "the running configuration, every default filled in", server::config_dump),
     post(

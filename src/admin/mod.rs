@@ -3,6 +3,7 @@
 //! [`AdminState`], which the main program implements. `serve` and `connection` carry it, `guard` says who may ask
 //! (row T-10 of the threat list).
 
+mod certificates;
 mod changes;
 mod clusters;
 mod connection;
@@ -24,4 +25,6 @@ pub use endpoints::handle;
 pub use reply::{After, Reply};
 pub use request::Request;
 pub use serve::{Options, serve};
-pub use state::{AdminState, ClusterStatus, ListenerStatus, ServerInfo, ServerState};
+pub use state::{
+    AdminState, CertificateOwner, CertificateStatus, ClusterStatus, ListenerStatus, ServerInfo, ServerState,
+};

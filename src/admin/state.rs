@@ -1,5 +1,6 @@
 //! What the admin server knows of the process, and what it may ask of it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use crate::cluster::Host;
 use crate::config::{CircuitBreaker, Node};
 use crate::runtime::net::Addr;
 use crate::stats::{Filter, Snapshot};
+use crate::tls::CertificateInfo;
 
 /// The process, as operators see it. Lives on the control thread; methods return at once, changes may go on behind.
 pub trait AdminState {
@@ -18,6 +20,8 @@ pub trait AdminState {
     fn clusters(&self) -> Vec<ClusterStatus>;
 
     fn listeners(&self) -> Vec<ListenerStatus>;
+
+    fn certificates(&self) -> Vec<CertificateStatus>;
 
     /// The running configuration with every default filled in. It names secrets by path and holds none.
     fn config_dump(&self) -> serde_json::Value;
@@ -85,6 +89,33 @@ pub struct ClusterStatus {
     pub name: Arc<str>,
     pub circuit_breaker: CircuitBreaker,
     pub hosts: Vec<Arc<Host>>,
+}
+
+/// Certificates of one listener or cluster, for `/certs`.
+#[derive(Debug, Clone)]
+pub struct CertificateStatus {
+    pub owner: CertificateOwner,
+    /// Whom it believes, if a file says.
+    pub authorities: Vec<CertificateInfo>,
+    /// What it shows.
+    pub own: Vec<CertificateInfo>,
+}
+
+/// Whose certificates they are.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CertificateOwner {
+    /// By the name of the listener's chain.
+    Listener(Arc<str>),
+    Cluster(Arc<str>),
+}
+
+impl fmt::Display for CertificateOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CertificateOwner::Listener(name) => write!(f, "listener {name}"),
+            CertificateOwner::Cluster(name) => write!(f, "cluster {name}"),
+        }
+    }
 }
 
 /// One listener of `/listeners`.

@@ -7,10 +7,13 @@ use std::time::Duration;
 use nuncio_http::{HeaderList, Method, RequestHead, Version};
 use serde_json::json;
 
-use super::{AdminState, ClusterStatus, ListenerStatus, Request, ServerInfo, ServerState};
+use super::{
+    AdminState, CertificateOwner, CertificateStatus, ClusterStatus, ListenerStatus, Request, ServerInfo, ServerState,
+};
 use crate::cluster::Host;
 use crate::config::{CircuitBreaker, Node};
 use crate::stats::{ClusterStats, Filter, Registry, Snapshot};
+use crate::tls::CertificateInfo;
 
 pub(super) struct TestState {
     pub(super) state: ServerState,
@@ -71,6 +74,23 @@ impl AdminState for TestState {
         [("web", "127.0.0.1:8080"), ("local", "unix:/run/app.sock")]
             .map(|(name, address)| ListenerStatus { name: Arc::from(name), address: address.parse().unwrap() })
             .into()
+    }
+
+    fn certificates(&self) -> Vec<CertificateStatus> {
+        let info = CertificateInfo {
+            path: "/etc/tls/site.pem".to_owned(),
+            subject: "CN=site".to_owned(),
+            names: vec!["site.example.com".to_owned(), "192.0.2.1".to_owned()],
+            uris: vec!["spiffe://acme/web".to_owned()],
+            serial: "0a1b".to_owned(),
+            not_before: 1_767_225_600,
+            not_after: 1_800_907_200,
+        };
+        let [web, app] = ["web", "app"].map(Arc::from);
+        let owner = CertificateOwner::Listener(web);
+        let listener = CertificateStatus { owner, authorities: Vec::new(), own: vec![info.clone()] };
+        let owner = CertificateOwner::Cluster(app);
+        vec![listener, CertificateStatus { owner, authorities: vec![info], own: Vec::new() }]
     }
 
     fn config_dump(&self) -> serde_json::Value {

@@ -62,7 +62,7 @@ pub use self::matcher::{Matcher, Pattern};
 pub use self::pin::Pin;
 pub use self::regex::{full_regex, partial_regex};
 pub use self::rewrite::Rewrite;
-pub use self::route::Route;
+pub use self::route::{Connect, Route};
 pub use self::route_l4::{L4Action, L4Match, L4Route};
 pub use self::route_match::{HostPattern, Match, PathMatch, PathPattern};
 pub use self::san::San;

@@ -34,8 +34,28 @@ pub struct Route {
     /// `None`: the listener's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upgrades: Option<Vec<Upgrade>>,
+    /// Default forward.
+    #[serde(skip_serializing_if = "Connect::is_forward")]
+    pub connect: Connect,
     /// By filter type.
     pub filters: BTreeMap<String, FilterOverride>,
+}
+
+/// What becomes of a CONNECT that takes the route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Connect {
+    /// It goes on to a host, which is a proxy itself.
+    #[default]
+    Forward,
+    /// It ends here: a host gets the bytes of the tunnel, and nothing else.
+    Terminate,
+}
+
+impl Connect {
+    fn is_forward(&self) -> bool {
+        *self == Connect::Forward
+    }
 }
 
 impl Route {
@@ -52,6 +72,7 @@ impl Route {
             request_headers: HeaderEdits::default(),
             response_headers: HeaderEdits::default(),
             upgrades: None,
+            connect: Connect::default(),
             filters: BTreeMap::new(),
         }
     }
@@ -62,6 +83,8 @@ pub(super) struct RouteCx<'l> {
     pub(super) http: &'l Http,
     pub(super) filters: &'l [Filter],
 }
+
+const CONNECT: &[(&str, Connect)] = &[("forward", Connect::Forward), ("terminate", Connect::Terminate)];
 
 /// Keys of features to come.
 const LATER: &[&str] = &[
@@ -114,6 +137,7 @@ fn read(cx: &Cx, node: &Node, listener: &RouteCx) -> Option<Route> {
         request_headers: o.optional("request_headers", default.request_headers, header_edits::read),
         response_headers: o.optional("response_headers", default.response_headers, header_edits::read),
         upgrades: o.maybe("upgrades", http::read_upgrades),
+        connect: o.optional("connect", default.connect, read::one_of(CONNECT)),
         filters: read_filters(&mut o, listener),
     };
     o.finish();
@@ -121,7 +145,28 @@ fn read(cx: &Cx, node: &Node, listener: &RouteCx) -> Option<Route> {
     if !matches!(action, Action::Cluster(_) | Action::Clusters(_)) && route.rewrite.is_some() {
         cx.warn(node, "\"rewrite\" has no effect: nothing is forwarded");
     }
-    Some(Route { action, ..route })
+    let route = Route { action, ..route };
+    check_connect(cx, node, &route, listener);
+    Some(route)
+}
+
+/// A route ends only a CONNECT that it takes, and that goes to a cluster.
+fn check_connect(cx: &Cx, node: &Node, route: &Route, listener: &RouteCx) {
+    if route.connect == Connect::Forward {
+        return;
+    }
+    let upgrades = route.upgrades.as_ref().unwrap_or(&listener.http.upgrades);
+    let lacks = if !upgrades.contains(&Upgrade::Connect) {
+        Complaint::new("has \"connect\": \"terminate\", but takes no CONNECT").expected("\"connect\" in \"upgrades\"")
+    } else if !matches!(route.action, Action::Cluster(_) | Action::Clusters(_)) {
+        Complaint::new("has \"connect\": \"terminate\", but nowhere to connect to")
+            .expected("\"cluster\" or \"clusters\"")
+    } else if route.matches.path.is_some() {
+        Complaint::new("has \"connect\": \"terminate\", but matches a path, which a CONNECT does not have")
+    } else {
+        return;
+    };
+    cx.refuse::<()>(node, lacks);
 }
 
 fn read_filters(o: &mut Object, listener: &RouteCx) -> BTreeMap<String, FilterOverride> {

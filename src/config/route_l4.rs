@@ -62,6 +62,7 @@ const HTTP_ONLY: &[&str] = &[
     "request_headers",
     "response_headers",
     "upgrades",
+    "connect",
     "filters",
 ];
 

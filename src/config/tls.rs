@@ -122,6 +122,37 @@ pub enum Ca {
     File(File),
 }
 
+impl ListenerTls {
+    /// All that are read.
+    pub fn files(&self) -> Vec<File> {
+        let ClientAuth { ca, crl, .. } = &self.client_auth;
+        self.certificates
+            .iter()
+            .flat_map(CertificatePair::files)
+            .chain([ca, crl].into_iter().flatten())
+            .cloned()
+            .collect()
+    }
+}
+
+impl ClusterTls {
+    /// All that are named here and read.
+    pub fn files(&self) -> Vec<File> {
+        let ca = match &self.ca {
+            Ca::System => None,
+            Ca::File(file) => Some(file),
+        };
+        let own = self.certificate.iter().flat_map(CertificatePair::files);
+        own.chain(ca).chain(&self.crl).cloned().collect()
+    }
+}
+
+impl CertificatePair {
+    fn files(&self) -> impl Iterator<Item = &File> {
+        [&self.chain, &self.key].into_iter().chain(&self.ocsp)
+    }
+}
+
 pub(super) fn read_listener(cx: &Cx, node: &Node, versions: Versions) -> Option<ListenerTls> {
     let mut o = cx.object(node)?;
     o.later(&["ciphers", "ecdh_curves", "session_timeout", "session_ticket_keys", "crl", "ca"]);

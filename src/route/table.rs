@@ -13,7 +13,7 @@ use super::matcher::{HeaderMatcher, QueryMatcher};
 use super::path::PathOptions;
 use super::predicate::{PathPredicate, Predicate, Subject, normalise_pattern};
 use super::rewrite::Rewrite;
-use crate::config::{self, FilterOverride, HeaderEdits, HostPattern, Http, Upgrade};
+use crate::config::{self, Connect, FilterOverride, HeaderEdits, HostPattern, Http, Upgrade};
 
 /// Shared by all workers, never changed.
 #[derive(Debug, Default)]
@@ -39,6 +39,8 @@ pub struct Route {
     pub rewrite: Option<Rewrite>,
     /// The route's own or else the listener's.
     pub upgrades: Vec<Upgrade>,
+    /// What becomes of a CONNECT.
+    pub connect: Connect,
     /// As configured: who applies them compiles the templates.
     pub request_headers: HeaderEdits,
     pub response_headers: HeaderEdits,
@@ -118,6 +120,7 @@ impl Route {
             grpc_timeout_max: config.grpc_timeout_max,
             rewrite: config.rewrite.as_ref().map(|rewrite| Rewrite::new(rewrite, options)).transpose()?,
             upgrades,
+            connect: config.connect,
             request_headers: config.request_headers.clone(),
             response_headers: config.response_headers.clone(),
             filters: config.filters.clone(),

@@ -35,6 +35,7 @@ pub(super) fn route() -> config::Route {
         request_headers: config::HeaderEdits::default(),
         response_headers: config::HeaderEdits::default(),
         upgrades: None,
+        connect: config::Connect::Forward,
         filters: Default::default(),
     }
 }

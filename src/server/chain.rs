@@ -13,7 +13,7 @@ use crate::listener::RouteExtras;
 use crate::route::{L4Table, RouteTable};
 use crate::runtime::Published;
 use crate::runtime::net::Addr;
-use crate::stats::{Http2Stats, HttpStats, Scope, TcpStats, TlsStats};
+use crate::stats::{CertificateStats, Handle, Http2Stats, HttpStats, Scope, TcpStats, TlsStats};
 use crate::stream::edits::HeaderEditor;
 use crate::tls::ServerContext;
 
@@ -28,10 +28,13 @@ pub struct ChainSnapshot {
 
 /// TLS with clients.
 pub struct TlsSnapshot {
+    /// Made of what `config` names. A change of the files puts another one there.
     pub context: Arc<Published<ServerContext>>,
+    pub config: Arc<config::ListenerTls>,
     /// For a handshake.
     pub timeout: Duration,
     pub stats: Arc<Scope<TlsStats>>,
+    pub certificate_stats: Handle<CertificateStats>,
 }
 
 pub enum ServiceSnapshot {
@@ -87,10 +90,13 @@ impl Builder<'_> {
         for warning in context.warnings() {
             log::warn!("listener {name}: tls: {warning}");
         }
+        let certificate_scope = format!("listener.{address}.ssl.certificate.{name}");
         Ok(TlsSnapshot {
             context: Arc::new(Published::new(context)),
             timeout: config.handshake_timeout,
+            config: Arc::new(config.clone()),
             stats: self.registry.scope::<TlsStats>(&format!("listener.{address}.ssl"), self.workers),
+            certificate_stats: self.registry.scope(&certificate_scope, self.workers).control(),
         })
     }
 

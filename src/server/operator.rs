@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::process::{Process, State};
 use super::run::{Event, RunError};
-use crate::admin::{self, AdminState, ClusterStatus, ListenerStatus, ServerInfo, ServerState};
+use crate::admin::{self, AdminState, CertificateStatus, ClusterStatus, ListenerStatus, ServerInfo, ServerState};
 use crate::cluster::Resource;
 use crate::runtime::control::{self, Control, ControlListener, Sender};
 use crate::runtime::net::{ListenOptions, Listener};
@@ -97,6 +97,10 @@ impl AdminState for Operator {
             Some(ListenerStatus { name: name.clone(), address: process.bound.get(key)?.clone() })
         });
         status.collect()
+    }
+
+    fn certificates(&self) -> Vec<CertificateStatus> {
+        self.process.borrow().snapshot().certificates_in_use().map(|in_use| in_use.status()).collect()
     }
 
     fn config_dump(&self) -> serde_json::Value {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::run::{Options, RunError, Started};
-use super::snapshot::Builder;
+use super::snapshot::{Builder, Renewed};
 use super::udp::UdpSockets;
 use super::worker::Command;
 use super::{ListenerSnapshot, Snapshot};
@@ -51,8 +51,15 @@ pub(super) struct Process {
     clusters: Handle<ClusterManagerStats>,
 }
 
+/// A configuration that cannot fail any more.
+pub(super) struct Prepared {
+    snapshot: Snapshot,
+    sockets: Sockets,
+    renewed: Vec<Renewed>,
+}
+
 /// Sockets for the workers, in the order of the workers.
-pub(super) type Sockets = Vec<WorkerSockets>;
+type Sockets = Vec<WorkerSockets>;
 
 /// Sockets for one worker, by listener key.
 #[derive(Default)]
@@ -102,12 +109,21 @@ impl Process {
     }
 
     /// Everything about a new configuration that can fail: nothing of what runs has changed when it does.
-    pub(super) fn prepare(&mut self, config: Config) -> Result<(Snapshot, Sockets), RunError> {
+    pub(super) fn prepare(&mut self, config: Config) -> Result<Prepared, RunError> {
         let current = self.snapshot.clone();
-        let mut builder =
-            Builder { registry: &mut self.registry, logs: &mut self.logs, workers: self.workers, current: &current };
+        let mut builder = Builder {
+            registry: &mut self.registry,
+            logs: &mut self.logs,
+            workers: self.workers,
+            current: &current,
+            renewed: Vec::new(),
+        };
         let built = builder.build(config).map_err(|error| RunError(error.to_string()));
-        let prepared = built.and_then(|snapshot| self.bind(&snapshot).map(|sockets| (snapshot, sockets)));
+        let renewed = builder.renewed;
+        let prepared = built.and_then(|snapshot| {
+            let sockets = self.bind(&snapshot)?;
+            Ok(Prepared { snapshot, sockets, renewed })
+        });
         if prepared.is_err() {
             self.listeners.listener_create_failure.inc();
             self.forget_unused();
@@ -133,7 +149,8 @@ impl Process {
     }
 
     /// Makes a prepared configuration the running one. Cannot fail.
-    pub(super) fn apply(&mut self, snapshot: Snapshot, sockets: Sockets) {
+    pub(super) fn apply(&mut self, prepared: Prepared) {
+        let Prepared { snapshot, sockets, renewed } = prepared;
         self.count_changes(&snapshot);
         if let Some(first) = sockets.first() {
             let streams = first.streams.iter().map(|(key, socket)| (key.clone(), socket.local_addr().clone()));
@@ -147,6 +164,11 @@ impl Process {
         }
         snapshot.udp.iter().for_each(|listener| listener.sessions.set(listener.config.max_sessions));
         self.connections.set(snapshot.config.max_connections.unwrap_or(self.default_connections));
+        for Renewed { cluster, context } in renewed {
+            if let Some(tls) = &cluster.tls {
+                tls.context.set(context);
+            }
+        }
         self.snapshot = Arc::new(snapshot);
         for (mailbox, sockets) in self.mailboxes.iter().zip(sockets) {
             // A worker that has ended is an event of its own.
@@ -236,6 +258,19 @@ impl Process {
         stats.uptime.set(control::now().saturating_duration_since(self.started).as_secs() as i64);
         stats.total_connections.set(self.connections.open() as i64);
         stats.set_memory();
+        self.refresh_certificates();
+    }
+
+    /// Only our own count: that of an authority is not asked for its time.
+    fn refresh_certificates(&self) {
+        let now = unix_seconds();
+        let statuses = self.snapshot.certificates_in_use().map(|in_use| in_use.status());
+        let days = statuses.flat_map(|status| status.own).map(|certificate| certificate.days_left(now)).min();
+        self.stats.days_until_first_cert_expiring.set(days.unwrap_or(NO_CERTIFICATE));
+        for tls in self.snapshot.listeners.iter().flat_map(|it| &it.chains).filter_map(|chain| chain.tls.as_ref()) {
+            let expires = tls.context.get().certificates().iter().map(|certificate| certificate.not_after).min();
+            tls.certificate_stats.expiration_unix_time_seconds.set(expires.unwrap_or_default());
+        }
     }
 
     /// For the workers, which count in it too.
@@ -255,6 +290,9 @@ impl Process {
         }
     }
 }
+
+/// Where nothing can expire, `days_until_first_cert_expiring` is as good as never.
+const NO_CERTIFICATE: i64 = i32::MAX as i64;
 
 fn listen_options(listener: &ListenerSnapshot) -> ListenOptions {
     ListenOptions { backlog: listener.backlog, ..ListenOptions::default() }

@@ -39,8 +39,8 @@ pub(super) async fn reload(process: &Rc<RefCell<Process>>) {
         Err(problems) => Err(problems.to_string().lines().map(str::to_owned).collect()),
     };
     match result {
-        Ok((snapshot, sockets)) => {
-            process.apply(snapshot, sockets);
+        Ok(prepared) => {
+            process.apply(prepared);
             process.stats.config_reload_success.inc();
             process.stats.config_last_reload_success.set(1);
             process.stats.config_last_reload_time.set(unix_seconds());

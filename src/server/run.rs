@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::process::Process;
 use super::worker::{Command, Shared, worker_main};
-use super::{drain, operator, watch};
+use super::{certificates, drain, operator, watch};
 use crate::config::{Config, Workers};
 use crate::runtime::control::{self, Control, Receiver, Sender};
 use crate::runtime::net::Addr;
@@ -91,13 +91,14 @@ async fn main(
         log::warn!("the open-file limit of {files} leaves room for hardly any connection");
     }
     let mut process = Process::new(count, options, connections.max(LEAST_CONNECTIONS));
-    let (snapshot, sockets) = process.prepare(config)?;
+    let prepared = process.prepare(config)?;
     let threads = start_workers(&mut process, &events)?;
-    process.apply(snapshot, sockets);
+    process.apply(prepared);
 
     control.spawn(forward_signals(signals, events.clone()));
     let process = Rc::new(RefCell::new(process));
     control.spawn(watch::watch(process.clone(), events.clone()));
+    control.spawn(certificates::watch(process.clone()));
     operator::start(&control, &process, &events)?;
     control.spawn(watchdog(process.clone(), systemd::watchdog_interval()));
 

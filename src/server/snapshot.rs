@@ -13,6 +13,7 @@ use crate::config::{self, Config};
 use crate::listener::{Arrival, ConnectionLimit};
 use crate::runtime::net::Addr;
 use crate::stats::{ListenerStats, Registry, Scope};
+use crate::tls::ClientContext;
 
 /// One configuration, ready to serve. The default has nothing to serve.
 #[derive(Default)]
@@ -67,6 +68,14 @@ pub(super) struct Builder<'a> {
     pub(super) workers: usize,
     /// What runs now: the same clusters and connection counts are kept.
     pub(super) current: &'a Snapshot,
+    /// Gathered by the build.
+    pub(super) renewed: Vec<Renewed>,
+}
+
+/// A cluster that stays as it is and gets its certificates anew, once nothing can fail any more.
+pub(super) struct Renewed {
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) context: ClientContext,
 }
 
 impl Builder<'_> {
@@ -87,13 +96,21 @@ impl Builder<'_> {
 
     fn cluster(&mut self, name: &str, config: &config::Cluster) -> Result<Arc<Cluster>, BuildError> {
         let current = self.current.clusters.iter().find(|cluster| &*cluster.name == name);
+        let refused = |error| BuildError(format!("cluster {name}: tls: {error}"));
+        let warn = |context: &ClientContext| {
+            context.warnings().iter().for_each(|warning| log::warn!("cluster {name}: tls: {warning}"));
+        };
         if let Some(cluster) = current.filter(|cluster| cluster.config == *config) {
+            if let (Some(tls), Some(config)) = (&cluster.tls, &config.tls) {
+                let context = tls.context.get().reload(config).map_err(refused)?;
+                warn(&context);
+                self.renewed.push(Renewed { cluster: cluster.clone(), context });
+            }
             return Ok(cluster.clone());
         }
-        let cluster = Cluster::new(name, config, self.registry, self.workers)
-            .map_err(|error| BuildError(format!("cluster {name}: tls: {error}")))?;
-        for warning in cluster.tls.iter().flat_map(|tls| tls.context.get().warnings().to_vec()) {
-            log::warn!("cluster {name}: tls: {warning}");
+        let cluster = Cluster::new(name, config, self.registry, self.workers).map_err(refused)?;
+        if let Some(tls) = &cluster.tls {
+            warn(&tls.context.get());
         }
         Ok(Arc::new(cluster))
     }

@@ -39,5 +39,5 @@ pub use registry::{Filter, Registry, Sample, Snapshot, Value};
 pub use scope::{Handle, Metric, Scope, ScopeStats};
 pub use server::{AccessLogStats, ClusterManagerStats, ListenerManagerStats, ServerStats, resident_bytes};
 pub use tcp::TcpStats;
-pub use tls::TlsStats;
+pub use tls::{CertificateStats, TlsStats};
 pub use udp::{ClusterUdpStats, UdpStats};

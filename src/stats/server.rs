@@ -25,6 +25,12 @@ scope! {
         config_last_reload_success: Gauge,
         /// Seconds since 1970.
         config_last_reload_time: Gauge,
+        /// Changed files of a `tls` that were put in force.
+        certificate_reload_success: Counter,
+        /// The same that could not be used.
+        certificate_reload_failure: Counter,
+        /// Whole days; 2147483647 without certificates.
+        days_until_first_cert_expiring: Gauge,
     }
 }
 

@@ -25,6 +25,14 @@ scope! {
     }
 }
 
+scope! {
+    /// `listener.<address>.ssl.certificate.<chain>.`
+    pub struct CertificateStats {
+        /// Of the certificate that expires first; seconds since 1970.
+        expiration_unix_time_seconds: Gauge,
+    }
+}
+
 impl TlsStats {
     /// A handshake that is done.
     pub fn done(&self, session: &Session) {

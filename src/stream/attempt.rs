@@ -11,8 +11,8 @@ use crate::cluster::{ClusterView, HostView, Permit, Resource};
 use crate::error::{Error, Kind, Phase, Side};
 use crate::filter::Part;
 use crate::route::{Action, Route};
-use crate::upstream::Exchange;
 use crate::upstream::acquire::Acquire;
+use crate::upstream::{Exchange, Wanted};
 
 /// Times a request is sent again that upstreams said they did not act on.
 const UNPROCESSED_RETRIES: u8 = 3;
@@ -79,7 +79,7 @@ impl Stream {
     }
 
     /// Picks the first host.
-    pub(super) fn first_attempt(&mut self, view: Rc<ClusterView>) -> Result<(), Error> {
+    pub(super) fn first_attempt(&mut self, view: Rc<ClusterView>, wanted: Wanted) -> Result<(), Error> {
         let Some(permit) = Permit::try_new(&view, Resource::Requests) else {
             view.stats.upstream_rq_pending_overflow.inc();
             view.stats.response(Error::local(Kind::Overflow).status());
@@ -99,12 +99,12 @@ impl Stream {
             view: view.clone(),
         };
         sending.host.request_started();
-        self.acquire(Box::new(sending), host, false);
+        self.acquire(Box::new(sending), host, wanted);
         Ok(())
     }
 
-    fn acquire(&mut self, sending: Box<Sending>, host: usize, fresh: bool) {
-        let acquire = Acquire::new(sending.view.clone(), host, fresh, &self.info.connection);
+    fn acquire(&mut self, sending: Box<Sending>, host: usize, wanted: Wanted) {
+        let acquire = Acquire::new(sending.view.clone(), host, wanted, &self.info.connection);
         self.info.host = Some(sending.host.clone());
         self.attempt = Attempt::Acquiring(sending, acquire);
     }
@@ -189,7 +189,7 @@ impl Stream {
         if error.kind == Kind::Closed {
             sending.view.stats.upstream_rq_stale_connection_retry.inc();
         }
-        self.acquire(sending, host, true);
+        self.acquire(sending, host, Wanted::Fresh);
         true
     }
 

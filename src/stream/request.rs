@@ -11,6 +11,7 @@ use crate::config;
 use crate::error::{Error, Kind};
 use crate::filter::{Chain, Chunk, Dir, LocalReply, Offer, Part};
 use crate::route::Action;
+use crate::upstream::Wanted;
 
 /// How far the request is.
 #[derive(Debug)]
@@ -211,8 +212,10 @@ impl Stream {
                 // Whatever the filters still bring of a message without a body is empty.
                 self.request.forwarded = self.request.bodyless;
                 let view = self.pick_cluster(route)?;
+                let connect = self.info.request.as_ref().is_some_and(|head| head.method == Method::Connect);
+                let ends_here = connect && route.connect == config::Connect::Terminate;
                 self.edit_request(index)?;
-                self.first_attempt(view)
+                self.first_attempt(view, if ends_here { Wanted::Bytes } else { Wanted::Any })
             }
         }
     }

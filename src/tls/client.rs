@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::client::{ResolvesClientCert, Resumption};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::SingleCertAndKey;
 
 use super::certificate_info::CertificateInfo;
@@ -13,6 +13,7 @@ use super::files::{self, LoadError};
 use super::handshake::{self, Connect};
 use super::host_auth::HostVerifier;
 use super::provider::{provider, versions};
+use super::stamps::Stamps;
 use crate::config::ClusterTls;
 use crate::runtime;
 use crate::runtime::net::Addr;
@@ -29,18 +30,39 @@ pub struct ClientContext {
     /// A host's certificate leads to an authority.
     validates: bool,
     certificate: Option<CertificateInfo>,
+    /// The certificate itself.
+    der: Option<CertificateDer<'static>>,
+    authorities: Vec<CertificateInfo>,
+    stamps: Stamps,
     warnings: Vec<String>,
 }
 
 impl ClientContext {
-    /// Reads everything.
+    /// Reads everything. A certificate that has expired is a warning.
     ///
     /// # Errors
     /// A file that cannot be used, by its path.
     pub fn load(config: &ClusterTls) -> Result<ClientContext, LoadError> {
-        let verifier = HostVerifier::load(config)?;
+        ClientContext::load_over(config, None)
+    }
+
+    /// As [`ClientContext::load`], to replace this one. Sessions begin anew: who was trusted may no longer be.
+    ///
+    /// # Errors
+    /// As [`ClientContext::load`], or a certificate that has expired and is not in use now. This one stays as it is.
+    pub fn reload(&self, config: &ClusterTls) -> Result<ClientContext, LoadError> {
+        ClientContext::load_over(config, Some(self))
+    }
+
+    fn load_over(config: &ClusterTls, current: Option<&ClientContext>) -> Result<ClientContext, LoadError> {
+        // Before anything is read: what changes from here on differs from it.
+        let stamps = Stamps::of(config.files());
+        let (verifier, authorities) = HostVerifier::load(config)?;
         let (checks_name, validates) = (verifier.checks_name(), verifier.validates());
-        let pair = config.certificate.as_ref().map(files::pair).transpose()?;
+        let mut pair = config.certificate.as_ref().map(files::pair).transpose()?;
+        if let Some(pair) = &mut pair {
+            files::check_expiry(pair, current.and_then(|current| current.der.as_ref()).map(std::slice::from_ref))?;
+        }
         let builder = ClientConfig::builder_with_provider(provider().clone())
             .with_protocol_versions(&versions(config.min_version, config.max_version))
             .map_err(|error| LoadError::new("min_version", error))?;
@@ -54,6 +76,7 @@ impl ClientContext {
         };
         client.alpn_protocols = config.alpn.iter().map(|name| name.clone().into_bytes()).collect();
         client.resumption = Resumption::in_memory_sessions(SESSIONS);
+        let der = pair.as_ref().map(|pair| pair.certified.cert[0].clone());
         let (certificate, warnings) = pair.map_or((None, Vec::new()), |pair| (Some(pair.info), pair.warnings));
         Ok(ClientContext {
             config: Arc::new(client),
@@ -61,6 +84,9 @@ impl ClientContext {
             checks_name,
             validates,
             certificate,
+            der,
+            authorities,
+            stamps,
             warnings,
         })
     }
@@ -97,6 +123,16 @@ impl ClientContext {
     /// Ours, if there is one.
     pub fn certificate(&self) -> Option<&CertificateInfo> {
         self.certificate.as_ref()
+    }
+
+    /// Those that a file names for hosts.
+    pub fn authorities(&self) -> &[CertificateInfo] {
+        &self.authorities
+    }
+
+    /// Its files, as they looked before they were read.
+    pub fn stamps(&self) -> &Stamps {
+        &self.stamps
     }
 
     /// What is allowed but hardly meant.

@@ -10,6 +10,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 use super::allowed::Allowed;
+use super::certificate_info::CertificateInfo;
 use super::files::{self, LoadError};
 use super::provider::provider;
 use super::session::sha256;
@@ -31,6 +32,7 @@ pub(super) struct Policy {
     pub(super) verifier: Option<Arc<dyn ClientCertVerifier>>,
     /// A certificate that was let in leads to an authority.
     pub(super) validates: bool,
+    pub(super) authorities: Vec<CertificateInfo>,
     /// Of all that decides. Sessions are resumed only under the policy that they began with (row TLS-4).
     pub(super) fingerprint: Pin,
 }
@@ -38,33 +40,45 @@ pub(super) struct Policy {
 impl Policy {
     pub(super) fn load(config: &ClientAuth) -> Result<Policy, LoadError> {
         if config.mode == ClientAuthMode::Off {
-            return Ok(Policy { verifier: None, validates: false, fingerprint: sha256(b"off") });
+            let fingerprint = sha256(b"off");
+            return Ok(Policy { verifier: None, validates: false, authorities: Vec::new(), fingerprint });
         }
         let mut decides = serde_json::to_vec(config).map_err(|error| LoadError::new("client_auth", error))?;
+        let loaded = config.ca.as_ref().map(|ca| authorities(ca, config.crl.as_ref(), &mut decides)).transpose()?;
+        let (authorities, infos) = loaded.unzip();
         let verifier = Verifier {
-            authorities: config.ca.as_ref().map(|ca| authorities(ca, config.crl.as_ref(), &mut decides)).transpose()?,
+            authorities,
             allowed: Allowed::new(&config.allow_san, &config.sha256, &config.spki)
                 .map_err(|why| LoadError::new("allow_san", why))?,
             required: config.mode == ClientAuthMode::Require,
             algorithms: provider().signature_verification_algorithms,
         };
         let validates = verifier.authorities.is_some();
-        Ok(Policy { verifier: Some(Arc::new(verifier)), validates, fingerprint: sha256(&decides) })
+        Ok(Policy {
+            verifier: Some(Arc::new(verifier)),
+            validates,
+            authorities: infos.unwrap_or_default(),
+            fingerprint: sha256(&decides),
+        })
     }
 }
 
+/// Who verifies, and what there is to say about the authorities.
+type Authorities = (Arc<dyn ClientCertVerifier>, Vec<CertificateInfo>);
+
 /// `decides` gets what the files say.
-fn authorities(ca: &File, crl: Option<&File>, decides: &mut Vec<u8>) -> Result<Arc<dyn ClientCertVerifier>, LoadError> {
+fn authorities(ca: &File, crl: Option<&File>, decides: &mut Vec<u8>) -> Result<Authorities, LoadError> {
     let bytes = files::read(ca)?;
     decides.extend(sha256(&bytes));
     let roots = files::roots_in(ca, &bytes)?;
-    let mut builder = WebPkiClientVerifier::builder_with_provider(roots, provider().clone());
+    let mut builder = WebPkiClientVerifier::builder_with_provider(roots.store, provider().clone());
     if let Some(crl) = crl {
         let bytes = files::read(crl)?;
         decides.extend(sha256(&bytes));
         builder = builder.with_crls(files::revocation_lists_in(crl, &bytes)?);
     }
-    builder.build().map_err(|error| LoadError::new(crl.unwrap_or(ca), error))
+    let verifier = builder.build().map_err(|error| LoadError::new(crl.unwrap_or(ca), error))?;
+    Ok((verifier, roots.infos))
 }
 
 impl ClientCertVerifier for Verifier {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::SystemTime;
 
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys, RootCertStore};
 
@@ -20,6 +20,12 @@ use crate::config::{Ca, CertificatePair, File};
 
 /// The largest file taken, in bytes. Revocation lists can be long.
 const MAX_FILE: u64 = 32 << 20;
+
+/// Authorities of one file that are told to operators: enough for those that somebody chose, and not a whole bundle.
+const LISTED: usize = 16;
+
+/// Days before its end that a certificate is worth a warning.
+pub(super) const SOON: i64 = 7;
 
 /// Where distributions keep the authorities that they trust.
 const BUNDLES: [&str; 4] = [
@@ -143,22 +149,47 @@ fn is_world_readable(file: &File) -> bool {
     metadata.is_some_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
 }
 
-pub(super) fn roots(ca: &Ca) -> Result<Arc<RootCertStore>, LoadError> {
+/// Of ours. Refuses one that has expired if there is something better: those `in_use`, unless it is one of them. Where
+/// there is nothing, it is a warning.
+pub(super) fn check_expiry(pair: &mut Pair, in_use: Option<&[CertificateDer<'static>]>) -> Result<(), LoadError> {
+    let (now, info) = (unix_seconds(), &pair.info);
+    if info.not_after < now && in_use.is_some_and(|in_use| !in_use.contains(&pair.certified.cert[0])) {
+        return Err(LoadError::new(&info.path, "the certificate has expired"));
+    }
+    pair.warnings.extend(info.warning(now));
+    Ok(())
+}
+
+fn unix_seconds() -> i64 {
+    i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Authorities, and what there is to say about those of a file.
+pub(super) struct Roots {
+    pub(super) store: Arc<RootCertStore>,
+    pub(super) infos: Vec<CertificateInfo>,
+}
+
+pub(super) fn roots(ca: &Ca) -> Result<Roots, LoadError> {
     match ca {
-        Ca::System => system_roots(),
+        Ca::System => system_roots().map(|store| Roots { store, infos: Vec::new() }),
         Ca::File(file) => roots_in(file, &read(file)?),
     }
 }
 
 /// Those in the contents of a file. Every certificate must be fit for an authority.
-pub(super) fn roots_in(file: &File, bytes: &[u8]) -> Result<Arc<RootCertStore>, LoadError> {
+pub(super) fn roots_in(file: &File, bytes: &[u8]) -> Result<Roots, LoadError> {
     let mut roots = RootCertStore::empty();
-    for (at, certificate) in sections(file, bytes, "no certificate")?.into_iter().enumerate() {
+    let certificates: Vec<CertificateDer<'static>> = sections(file, bytes, "no certificate")?;
+    // One that only rustls can read works all the same.
+    let infos = certificates.iter().take(LISTED).filter_map(|der| CertificateInfo::of(&file.to_string(), der).ok());
+    let infos = infos.collect();
+    for (at, certificate) in certificates.into_iter().enumerate() {
         roots
             .add(certificate)
             .map_err(|error| LoadError::new(file, format!("certificate {} is no authority: {error}", at + 1)))?;
     }
-    Ok(Arc::new(roots))
+    Ok(Roots { store: Arc::new(roots), infos })
 }
 
 /// The bundle read last, as long as somebody uses it: it is large, and clusters share it.

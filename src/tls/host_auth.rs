@@ -9,6 +9,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::allowed::Allowed;
+use super::certificate_info::CertificateInfo;
 use super::files::{self, LoadError};
 use super::provider::provider;
 use crate::config::{Ca, ClusterTls};
@@ -23,13 +24,17 @@ pub(super) struct HostVerifier {
 }
 
 impl HostVerifier {
-    pub(super) fn load(config: &ClusterTls) -> Result<HostVerifier, LoadError> {
-        Ok(HostVerifier {
-            authorities: if config.insecure_skip_verify { None } else { Some(authorities(config)?) },
+    /// With what there is to say about the authorities.
+    pub(super) fn load(config: &ClusterTls) -> Result<(HostVerifier, Vec<CertificateInfo>), LoadError> {
+        let loaded = if config.insecure_skip_verify { None } else { Some(authorities(config)?) };
+        let (authorities, infos) = loaded.unzip();
+        let verifier = HostVerifier {
+            authorities,
             allowed: Allowed::new(&config.allow_san, &config.sha256, &config.spki)
                 .map_err(|why| LoadError::new("allow_san", why))?,
             algorithms: provider().signature_verification_algorithms,
-        })
+        };
+        Ok((verifier, infos.unwrap_or_default()))
     }
 
     pub(super) fn checks_name(&self) -> bool {
@@ -42,15 +47,17 @@ impl HostVerifier {
     }
 }
 
-fn authorities(config: &ClusterTls) -> Result<Arc<WebPkiServerVerifier>, LoadError> {
-    let mut builder = WebPkiServerVerifier::builder_with_provider(files::roots(&config.ca)?, provider().clone());
+fn authorities(config: &ClusterTls) -> Result<(Arc<WebPkiServerVerifier>, Vec<CertificateInfo>), LoadError> {
+    let roots = files::roots(&config.ca)?;
+    let mut builder = WebPkiServerVerifier::builder_with_provider(roots.store, provider().clone());
     if let Some(crl) = &config.crl {
         builder = builder.with_crls(files::revocation_lists_in(crl, &files::read(crl)?)?);
     }
-    builder.build().map_err(|error| match (&config.crl, &config.ca) {
+    let verifier = builder.build().map_err(|error| match (&config.crl, &config.ca) {
         (Some(file), _) | (None, Ca::File(file)) => LoadError::new(file, error),
         (None, Ca::System) => LoadError::new("\"system\"", error),
-    })
+    })?;
+    Ok((verifier, roots.infos))
 }
 
 impl ServerCertVerifier for HostVerifier {

@@ -23,6 +23,7 @@ mod key_log;
 mod provider;
 mod server;
 mod session;
+mod stamps;
 mod state;
 mod transport;
 
@@ -35,4 +36,5 @@ pub use files::LoadError;
 pub use handshake::{Accept, Connect, HandshakeError, HandshakeErrorKind, accept, connect};
 pub use server::ServerContext;
 pub use session::{Peer, Session};
+pub use stamps::Stamps;
 pub use transport::Transport;

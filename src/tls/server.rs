@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::crypto::ring::Ticketer;
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::pki_types::CertificateDer;
 use rustls::server::{NoServerSessionStorage, ProducesTickets};
 
 use super::certificate_info::CertificateInfo;
@@ -13,6 +13,7 @@ use super::client_auth::Policy;
 use super::files::{self, LoadError, Pair};
 use super::key_log::KeyLogFile;
 use super::provider::{provider, versions};
+use super::stamps::Stamps;
 use crate::config::{ListenerTls, Pin};
 
 /// What a listener, or one chain of it, needs to shake hands with clients. Never changed: a rotation makes a new one, which
@@ -20,6 +21,8 @@ use crate::config::{ListenerTls, Pin};
 pub struct ServerContext {
     config: Arc<ServerConfig>,
     certificates: Vec<CertificateInfo>,
+    authorities: Vec<CertificateInfo>,
+    stamps: Stamps,
     /// The certificates themselves, in the same order.
     ders: Vec<CertificateDer<'static>>,
     warnings: Vec<String>,
@@ -47,18 +50,13 @@ impl ServerContext {
     }
 
     fn load_over(config: &ListenerTls, current: Option<&ServerContext>) -> Result<ServerContext, LoadError> {
-        let pairs = config.certificates.iter().map(files::pair).collect::<Result<Vec<Pair>, _>>()?;
-        let ders: Vec<_> = pairs.iter().map(|pair| pair.certified.cert[0].clone()).collect();
-        let mut warnings: Vec<String> = pairs.iter().flat_map(|pair| pair.warnings.iter().cloned()).collect();
-        let now = UnixTime::now().as_secs() as i64;
-        for (pair, der) in pairs.iter().zip(&ders).filter(|(pair, _)| pair.info.not_after < now) {
-            match current {
-                Some(current) if !current.ders.contains(der) => {
-                    return Err(LoadError::new(&pair.info.path, "the certificate has expired"));
-                }
-                _ => warnings.push(format!("{}: the certificate has expired", pair.info.path)),
-            }
-        }
+        // Before anything is read: what changes from here on differs from it.
+        let stamps = Stamps::of(config.files());
+        let mut pairs = config.certificates.iter().map(files::pair).collect::<Result<Vec<Pair>, _>>()?;
+        let in_use = current.map(|current| &current.ders[..]);
+        pairs.iter_mut().try_for_each(|pair| files::check_expiry(pair, in_use))?;
+        let ders = pairs.iter().map(|pair| pair.certified.cert[0].clone()).collect();
+        let warnings = pairs.iter().flat_map(|pair| pair.warnings.iter().cloned()).collect();
         let policy = Policy::load(&config.client_auth)?;
         let tickets = match current {
             _ if !config.session_tickets => None,
@@ -72,6 +70,8 @@ impl ServerContext {
         Ok(ServerContext {
             config: Arc::new(build(config, certificates, &policy, tickets.clone())?),
             certificates: pairs.into_iter().map(|pair| pair.info).collect(),
+            authorities: policy.authorities,
+            stamps,
             ders,
             warnings,
             policy: policy.fingerprint,
@@ -87,6 +87,16 @@ impl ServerContext {
     /// In the order of the configuration.
     pub fn certificates(&self) -> &[CertificateInfo] {
         &self.certificates
+    }
+
+    /// Those that a file names for client certificates.
+    pub fn authorities(&self) -> &[CertificateInfo] {
+        &self.authorities
+    }
+
+    /// Its files, as they looked before they were read.
+    pub fn stamps(&self) -> &Stamps {
+        &self.stamps
     }
 
     /// What is allowed but hardly meant.

@@ -28,11 +28,21 @@ use crate::stream::info::ConnectionInfo;
 pub struct Acquire {
     view: Rc<ClusterView>,
     host: usize,
-    /// No idle connection: one of them has just turned out dead.
-    fresh: bool,
+    wanted: Wanted,
     /// For whom.
     client: Rc<ConnectionInfo>,
     state: State,
+}
+
+/// What the connection is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// A request.
+    Any,
+    /// A request, and an idle connection has just turned out dead.
+    Fresh,
+    /// Bytes that are not HTTP: one of its own.
+    Bytes,
 }
 
 enum State {
@@ -61,8 +71,8 @@ struct Pending {
 }
 
 impl Acquire {
-    pub fn new(view: Rc<ClusterView>, host: usize, fresh: bool, client: &Rc<ConnectionInfo>) -> Acquire {
-        Acquire { view, host, fresh, client: client.clone(), state: State::Start }
+    pub fn new(view: Rc<ClusterView>, host: usize, wanted: Wanted, client: &Rc<ConnectionInfo>) -> Acquire {
+        Acquire { view, host, wanted, client: client.clone(), state: State::Start }
     }
 
     pub fn host(&self) -> usize {
@@ -84,7 +94,7 @@ impl Acquire {
                     if let Some(ready) = self.ready() {
                         return Poll::Ready(Ok(ready));
                     }
-                    if self.view.is_http2(self.host) && self.view.pool.http2.is_connecting(self.host) {
+                    if self.is_shared() && self.view.pool.http2.is_connecting(self.host) {
                         self.wait(task)?;
                     } else if let Some(permit) = self.permit() {
                         self.connect(permit, rt);
@@ -108,7 +118,7 @@ impl Acquire {
                         self.state = State::Start;
                         return Poll::Ready(Ok(ready));
                     }
-                    if self.view.is_http2(self.host) && self.view.pool.http2.is_connecting(self.host) {
+                    if self.is_shared() && self.view.pool.http2.is_connecting(self.host) {
                         self.view.pool.rejoin(ticket, task.waker());
                         return Poll::Pending;
                     }
@@ -129,11 +139,16 @@ impl Acquire {
 
     /// A connection that is there.
     fn ready(&self) -> Option<Ready> {
-        if self.view.is_http2(self.host) {
+        if self.is_shared() {
             return self.view.pool.http2.find(self.host).map(Ready::Http2);
         }
-        let idle = if self.fresh { None } else { self.view.pool.take(self.host) };
+        let idle = if self.wanted == Wanted::Any { self.view.pool.take(self.host) } else { None };
         idle.map(Ready::Http1)
+    }
+
+    /// The connection is one that other requests use too.
+    fn is_shared(&self) -> bool {
+        self.wanted != Wanted::Bytes && self.view.is_http2(self.host)
     }
 
     /// A permit for a new connection; an idle one of another host gives up its own.
@@ -144,7 +159,7 @@ impl Acquire {
 
     fn connect(&mut self, permit: Permit, rt: &Rt) {
         let connect = Connect::start(&self.view, self.host, &self.client, rt);
-        let shared = self.view.is_http2(self.host);
+        let shared = self.is_shared();
         if shared {
             self.view.pool.http2.begin(self.host);
         }
@@ -192,12 +207,16 @@ impl Acquire {
         let now = rt.now();
         let spoken = self.spoken(&connected);
         let connection = Connection::new(&self.view, self.host, connected.transport, permit, spoken, now);
-        if spoken == Spoken::Http1 {
-            if shared {
-                // It turned out to be this request's alone: the others open theirs.
-                self.view.pool.http2.gave_up(self.host);
+        match spoken {
+            Spoken::Bytes => return Ok(Ready::Bytes(connection)),
+            Spoken::Http1 => {
+                if shared {
+                    // It turned out to be this request's alone: the others open theirs.
+                    self.view.pool.http2.gave_up(self.host);
+                }
+                return Ok(Ready::Http1(connection));
             }
-            return Ok(Ready::Http1(connection));
+            Spoken::Http2 => {}
         }
         let shared = h2::Connection::start(connection, &self.view, buffers);
         self.view.pool.http2.opened(shared.clone());
@@ -210,6 +229,9 @@ impl Acquire {
 
     /// What the configuration says, or the handshake.
     fn spoken(&self, connected: &Connected) -> Spoken {
+        if self.wanted == Wanted::Bytes {
+            return Spoken::Bytes;
+        }
         let http2 = match self.view.shared.config.protocol {
             ClusterProtocol::H1 => false,
             ClusterProtocol::H2 => true,

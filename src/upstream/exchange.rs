@@ -8,7 +8,7 @@ use std::time::Instant;
 use nuncio_http::{RequestHead, ResponseHead, Upgrade};
 
 use super::connection::Connection;
-use super::{h1, h2};
+use super::{h1, h2, tunnel};
 use crate::error::Error;
 use crate::filter::Part;
 use crate::runtime::net::Addr;
@@ -21,6 +21,8 @@ pub enum Ready {
     Http1(Connection),
     /// It is shared with other requests.
     Http2(Rc<h2::Connection>),
+    /// Nothing is spoken on it: for the bytes of a tunnel.
+    Bytes(Connection),
 }
 
 /// What comes from an upstream.
@@ -38,6 +40,7 @@ pub enum FromUpstream {
 pub enum Exchange {
     Http1(h1::Exchange),
     Http2(h2::Exchange),
+    Bytes(tunnel::Exchange),
 }
 
 impl Ready {
@@ -45,6 +48,7 @@ impl Ready {
         match self {
             Ready::Http1(connection) => Exchange::Http1(h1::Exchange::new(connection, limits, buffers)),
             Ready::Http2(connection) => Exchange::Http2(h2::Exchange::new(connection)),
+            Ready::Bytes(connection) => Exchange::Bytes(tunnel::Exchange::new(connection, buffers)),
         }
     }
 }
@@ -54,6 +58,8 @@ impl Exchange {
         match self {
             Exchange::Http1(exchange) => exchange.send_head(head, upgrade),
             Exchange::Http2(exchange) => exchange.send_head(head, upgrade),
+            // The tunnel begins behind the head, which was for us.
+            Exchange::Bytes(_) => Ok(()),
         }
     }
 
@@ -61,6 +67,7 @@ impl Exchange {
         match self {
             Exchange::Http1(exchange) => exchange.send_part(part),
             Exchange::Http2(exchange) => exchange.send_part(part),
+            Exchange::Bytes(exchange) => exchange.send_part(part),
         }
     }
 
@@ -69,7 +76,8 @@ impl Exchange {
         match self {
             // The socket wakes whoever flushes.
             Exchange::Http1(exchange) if exchange.pending() < WATERMARK => Poll::Ready(usize::MAX),
-            Exchange::Http1(_) => Poll::Pending,
+            Exchange::Bytes(exchange) if exchange.pending() < WATERMARK => Poll::Ready(usize::MAX),
+            Exchange::Http1(_) | Exchange::Bytes(_) => Poll::Pending,
             Exchange::Http2(exchange) => exchange.poll_room(task),
         }
     }
@@ -78,6 +86,11 @@ impl Exchange {
     pub fn flush(&mut self, task: &mut Context<'_>) -> bool {
         match self {
             Exchange::Http1(exchange) => {
+                let before = exchange.pending();
+                let flushed = exchange.poll_flush(task).is_ready();
+                exchange.pending() < before || flushed && before > 0
+            }
+            Exchange::Bytes(exchange) => {
                 let before = exchange.pending();
                 let flushed = exchange.poll_flush(task).is_ready();
                 exchange.pending() < before || flushed && before > 0
@@ -92,6 +105,7 @@ impl Exchange {
         match self {
             Exchange::Http1(exchange) => exchange.pending() > 0,
             Exchange::Http2(exchange) => exchange.has_output(),
+            Exchange::Bytes(exchange) => exchange.pending() > 0,
         }
     }
 
@@ -100,13 +114,16 @@ impl Exchange {
         match self {
             Exchange::Http1(exchange) => exchange.poll_recv(task, most),
             Exchange::Http2(exchange) => exchange.poll_recv(task),
+            Exchange::Bytes(exchange) => exchange.poll_recv(task, most),
         }
     }
 
     /// Nothing is pulled for a while: spare memory goes back.
     pub fn rest(&mut self) {
-        if let Exchange::Http1(exchange) = self {
-            exchange.rest();
+        match self {
+            Exchange::Http1(exchange) => exchange.rest(),
+            Exchange::Http2(_) => {}
+            Exchange::Bytes(exchange) => exchange.rest(),
         }
     }
 
@@ -115,6 +132,7 @@ impl Exchange {
         match self {
             Exchange::Http1(exchange) => exchange.is_broken(),
             Exchange::Http2(exchange) => exchange.is_broken(),
+            Exchange::Bytes(exchange) => exchange.is_broken(),
         }
     }
 
@@ -123,6 +141,8 @@ impl Exchange {
         match self {
             Exchange::Http1(exchange) => exchange.is_unsent(),
             Exchange::Http2(exchange) => exchange.is_unsent(),
+            // Nothing is sent before it has been answered.
+            Exchange::Bytes(_) => true,
         }
     }
 
@@ -131,6 +151,7 @@ impl Exchange {
         match self {
             Exchange::Http1(exchange) => exchange.is_reused(),
             Exchange::Http2(exchange) => exchange.is_reused(),
+            Exchange::Bytes(_) => false,
         }
     }
 
@@ -140,6 +161,7 @@ impl Exchange {
             Exchange::Http1(exchange) => exchange.is_reused(),
             // Any stream may be refused.
             Exchange::Http2(_) => true,
+            Exchange::Bytes(_) => false,
         }
     }
 
@@ -148,6 +170,7 @@ impl Exchange {
         match self {
             Exchange::Http1(exchange) => exchange.host(),
             Exchange::Http2(exchange) => exchange.host(),
+            Exchange::Bytes(exchange) => exchange.host(),
         }
     }
 
@@ -155,16 +178,23 @@ impl Exchange {
         match self {
             Exchange::Http1(exchange) => exchange.local_addr(),
             Exchange::Http2(exchange) => exchange.local_addr(),
+            Exchange::Bytes(exchange) => exchange.local_addr(),
         }
     }
 
     /// The exchange is over: a connection that is clean to the last byte is kept.
     pub fn finish(self, now: Instant) {
-        if let Exchange::Http1(exchange) = self {
-            exchange.finish(now);
+        match self {
+            Exchange::Http1(exchange) => exchange.finish(now),
+            Exchange::Http2(_) => {}
+            Exchange::Bytes(exchange) => exchange.finish(),
         }
     }
 
-    /// The exchange ends early: an HTTP/1 connection is closed, an HTTP/2 stream reset.
-    pub fn abandon(self) {}
+    /// The exchange ends early: an HTTP/1 connection is closed, an HTTP/2 stream reset, and so is what carries a tunnel.
+    pub fn abandon(self) {
+        if let Exchange::Bytes(exchange) = self {
+            exchange.abandon();
+        }
+    }
 }

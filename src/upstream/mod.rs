@@ -7,6 +7,8 @@ mod exchange;
 pub mod h1;
 pub mod h2;
 pub mod pool;
+mod tunnel;
 mod websocket;
 
+pub use acquire::Wanted;
 pub use exchange::{Exchange, FromUpstream, Ready};

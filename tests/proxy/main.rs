@@ -9,6 +9,7 @@ mod back_pressure;
 mod balance;
 mod bodyless;
 mod cancel;
+mod certs;
 mod chains;
 mod circuit_breaker;
 mod connect;

@@ -127,6 +127,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "request_headers",
             "response_headers",
             "upgrades",
+            "connect",
             "filters",
         ],
     ),

@@ -213,7 +213,7 @@ mod tests {
             udp: config::Udp::default(),
             drain_time: Duration::ZERO,
             routes: Arc::new(L4Table::build(&[route], |_| 0).unwrap()),
-            clusters: Rc::new([ClusterView::new(Arc::new(cluster), rt)]),
+            clusters: Rc::new([ClusterView::new(Arc::new(cluster.unwrap()), rt)]),
             stats: Handle::detached(),
             access_logs: Rc::new([]),
         };

@@ -3,7 +3,7 @@ use std::rc::Rc;
 use std::sync::Mutex;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{ServerName, UnixTime};
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedProtocolVersion};
 

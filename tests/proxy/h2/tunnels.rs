@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::h2_cluster;
 use crate::harness::h2::{CANCEL, ENABLE_CONNECT_PROTOCOL, H2, NO_ERROR, OK, PROTOCOL_ERROR};
-use crate::harness::{Proxy, Upstream};
+use crate::harness::{End, Proxy, Upstream};
 
 /// RFC 6455 section 1.3.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -321,4 +321,46 @@ fn a_connect_from_h2_to_h2() {
     client.data(1, "more", true);
     server.expect_data(stream, "more", true);
     client.sync();
+}
+
+/// Over HTTP/2, whatever the hosts of the cluster speak.
+#[test]
+fn a_connect_that_ends_here_carries_bytes_to_a_host() {
+    let upstream = Upstream::start();
+    let listener = json!({ "routes": [{ "cluster": "app", "upgrades": ["connect"], "connect": "terminate" }] });
+    let proxy = Proxy::between(&upstream, listener, h2_cluster());
+    let mut client = proxy.h2();
+    for (stream, client_first) in [(1, true), (3, false)] {
+        client.headers(stream, CONNECT, false);
+        client.data(stream, "early", false);
+        let mut server = upstream.accept();
+        let head = client.expect_headers(stream);
+        assert_eq!((head.status(), head.end, head.get("content-length")), (200, false, None));
+        server.expect("early");
+        server.send("late");
+        client.expect_data(stream, "late", false);
+        if client_first {
+            client.data(stream, "", true);
+            server.expect_closed();
+            server.send("last");
+            server.finish();
+            client.expect_data(stream, "last", true);
+        } else {
+            server.finish();
+            client.expect_data(stream, "", true);
+            client.data(stream, "last", true);
+            server.expect("last");
+            server.expect_closed();
+        }
+    }
+    client.headers(5, CONNECT, false);
+    let mut server = upstream.accept();
+    client.expect_headers(5);
+    client.reset(5, CANCEL);
+    assert!(server.rest().1 == End::Reset);
+    client.headers(7, CONNECT, false);
+    let server = upstream.accept();
+    client.expect_headers(7);
+    server.reset();
+    client.expect_reset(7);
 }

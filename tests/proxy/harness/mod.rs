@@ -7,6 +7,7 @@ pub(crate) mod h2;
 mod head;
 mod proxy;
 mod server;
+mod tls;
 mod upstream;
 mod wire;
 
@@ -15,6 +16,7 @@ pub(crate) use file::LogFile;
 pub(crate) use head::Head;
 pub(crate) use proxy::Proxy;
 pub(crate) use server::Server;
+pub(crate) use tls::{Directory, TlsClient, certificate};
 pub(crate) use upstream::{Upstream, blackhole, closed_port};
 pub(crate) use wire::{End, Wire};
 

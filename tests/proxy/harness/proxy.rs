@@ -46,6 +46,13 @@ impl Proxy {
         self.await_stat("server.config_reload_success", before + 1);
     }
 
+    /// From a file, which is written first.
+    pub(crate) fn start_from(path: &Path, mut config: Value) -> Proxy {
+        complete(&mut config);
+        std::fs::write(path, config.to_string()).expect("a file");
+        Proxy::boot(config, Options { path: Some(path.to_owned()), ..Options::default() })
+    }
+
     fn boot(mut config: Value, options: Options) -> Proxy {
         complete(&mut config);
         let text = config.to_string();
