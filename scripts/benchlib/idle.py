@@ -27,6 +27,8 @@ class IdleConnections:
             try:
                 connection = socket.create_connection(("127.0.0.1", self.port), timeout=5)
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+                # Over TLS the request is a second write: it shall not wait for the first one's ACK.
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 connection = self.begin(connection)
                 self.sockets.append(connection)
                 self.request(connection)

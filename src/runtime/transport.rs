@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 
-use super::net::Addr;
+use super::net::{Addr, Stream};
 
 /// How a peer went away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +29,16 @@ pub trait Transport {
 
     /// Ends our direction; the other stays open. More than once is harmless.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// As `poll_close`, when the peer's end has been read and the connection is dropped next: that ends a socket too.
+    fn poll_last_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_close(cx)
+    }
+
+    /// The socket itself, where its bytes are what is read and written: they may pass by without being looked at.
+    fn as_stream(&mut self) -> Option<&mut Stream> {
+        None
+    }
 
     /// Ready once there may be something to read: data, the end or an error. For an idle connection, which holds no
     /// buffer. It costs no system call, so that once in a while there is nothing after all: the read tells.

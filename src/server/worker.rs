@@ -17,7 +17,7 @@ use crate::listener::{
 use crate::runtime::Rt;
 use crate::runtime::control::Sender;
 use crate::runtime::mailbox;
-use crate::runtime::net::Listener;
+use crate::runtime::net::{Listener, Tubes};
 use crate::stats::{Handle, ListenerStats, Scope, ServerStats};
 use crate::stream::buffers::Buffers;
 
@@ -32,6 +32,7 @@ const HANDSHAKES: usize = 8;
 pub struct Worker {
     pub rt: Rt,
     pub buffers: Rc<Buffers>,
+    pub tubes: Rc<Tubes>,
     /// Handshakes with clients.
     pub handshakes: Rc<Gate>,
     /// Of all workers, for unique connection ids.
@@ -45,6 +46,7 @@ impl Worker {
         Worker {
             rt,
             buffers: Rc::default(),
+            tubes: Rc::default(),
             handshakes: Rc::new(Gate::new(HANDSHAKES)),
             workers,
             connections: Cell::new(0),

@@ -146,7 +146,8 @@ impl ReadBuffer {
 
     /// Gives the memory back while nothing is in it.
     pub fn release(&mut self) {
-        if self.bytes.is_empty() && self.bytes.capacity() > 0 {
+        // A read that filled the buffer leaves no capacity, but its memory.
+        if self.bytes.is_empty() && (self.bytes.capacity() > 0 || self.size > SMALL) {
             let bytes = std::mem::take(&mut self.bytes);
             self.owner.give(bytes);
             self.shrink();

@@ -94,6 +94,53 @@ fn a_side_that_takes_nothing_stops_the_other() {
     assert!(proxy.stat("tcp.listener-0.downstream_flow_control_paused_reading_total") > 0);
 }
 
+/// Bytes that tell where they belong.
+fn pattern(seed: usize, size: usize) -> Vec<u8> {
+    (0..size).map(|at| (at * 7 + at / 251 + at / 65_537 + seed) as u8).collect()
+}
+
+/// Much, with stalls, a little now and then, and the rest of one direction after the end of the other.
+#[test]
+fn bulk_arrives_whole_in_both_directions() {
+    let upstream = Upstream::start();
+    let proxy = tcp(&upstream, json!({}));
+    const SIZES: [usize; 2] = [24_000_001, 17_000_003];
+    let (client, server) = open(&proxy, &upstream);
+    std::thread::scope(|scope| {
+        for (mut wire, mine) in [(client, 0), (server, 1)] {
+            let mut writer = wire.sender();
+            scope.spawn(move || {
+                let bytes = pattern(mine, SIZES[mine]);
+                let (much, rest) = bytes.split_at(SIZES[mine] / 2);
+                writer.send(much);
+                for little in rest[..30_000].chunks(1_000) {
+                    writer.send(little);
+                }
+                std::thread::sleep(QUIET);
+                writer.send(&rest[30_000..]);
+                writer.finish();
+            });
+            scope.spawn(move || {
+                let theirs = 1 - mine;
+                let expected = pattern(theirs, SIZES[theirs]);
+                // For a while nobody takes anything: everything on the way is full.
+                std::thread::sleep(QUIET);
+                let (head, tail) = expected.split_at(SIZES[theirs] / 3);
+                assert!(wire.take(head.len()) == head);
+                std::thread::sleep(QUIET);
+                assert!(wire.rest().0 == tail);
+            });
+        }
+    });
+    proxy.await_stat("tcp.listener-0.downstream_cx_active", 0);
+    for (stat, count) in [("rx", SIZES[0]), ("tx", SIZES[1])] {
+        assert_eq!(proxy.stat(&format!("tcp.listener-0.downstream_cx_{stat}_bytes_total")), count as u64);
+    }
+    for (stat, count) in [("tx", SIZES[0]), ("rx", SIZES[1])] {
+        assert_eq!(proxy.stat(&format!("cluster.app.upstream_cx_{stat}_bytes_total")), count as u64);
+    }
+}
+
 #[test]
 fn another_host_is_tried_when_one_refuses() {
     let upstream = Upstream::start();

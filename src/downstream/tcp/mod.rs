@@ -7,7 +7,8 @@
 //!     `-- closed                            `-- the client goes: given up   `
 //! ```
 //! **One task drives both directions.** Each has a read buffer at its source and a queue towards its sink (`pipe`). A
-//! direction reads when its queue is empty: a sink that takes nothing stops its source, and nothing else.
+//! direction reads when its queue is empty: a sink that takes nothing stops its source, and nothing else. Much at a time, from
+//! socket to socket and with no filter on the way, goes through the kernel instead (`bypass`).
 //!
 //! **Before a host is found nothing is read**: what the client sends waits in its socket (or in the bytes that detection
 //! has read, which go first).
@@ -19,6 +20,7 @@
 //!
 //! **Cancel.** Dropping the task closes both sockets and gives the permits back.
 
+mod bypass;
 mod connect;
 mod pipe;
 mod session;

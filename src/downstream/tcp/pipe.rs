@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use nuncio_http::Output;
 
+use super::bypass::Bypass;
 use crate::filter::{Chain, Chunk, Dir, Offer, Part, StreamCx};
 use crate::runtime::Transport;
 use crate::stream::buffers::ReadBuffer;
@@ -15,6 +16,8 @@ pub(super) struct Pipe {
     dir: Dir,
     buffer: ReadBuffer,
     output: Output,
+    /// Between two sockets, when no filter looks.
+    bypass: Option<Bypass>,
     /// The source sends no more.
     ended: bool,
     /// The sink has been told.
@@ -31,6 +34,8 @@ pub(super) enum Ends<'a> {
     Two {
         source: &'a mut dyn Transport,
         sink: &'a mut dyn Transport,
+        /// The other direction is over.
+        is_last: bool,
     },
     /// Back to where they came from.
     One(&'a mut dyn Transport),
@@ -73,13 +78,23 @@ impl Ends<'_> {
             Ends::One(both) => &mut **both,
         }
     }
+
+    /// Tells the sink that no more comes.
+    fn poll_close(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        // A sink that is gone by now needs not be told.
+        match self {
+            Ends::Two { sink, is_last: true, .. } => sink.poll_last_close(task).map(drop),
+            Ends::Two { sink, .. } => sink.poll_close(task).map(drop),
+            Ends::One(both) => both.poll_last_close(task).map(drop),
+        }
+    }
 }
 
 impl Pipe {
     /// `buffer` may hold bytes already: they go first.
-    pub(super) fn new(dir: Dir, buffer: ReadBuffer) -> Pipe {
+    pub(super) fn new(dir: Dir, buffer: ReadBuffer, bypass: Option<Bypass>) -> Pipe {
         let output = Output::new();
-        Pipe { dir, buffer, output, ended: false, closed: false, paused: false, read: 0, written: 0 }
+        Pipe { dir, buffer, output, bypass, ended: false, closed: false, paused: false, read: 0, written: 0 }
     }
 
     /// Bytes read before the pipe was there, as if they had just come.
@@ -110,35 +125,43 @@ impl Pipe {
         let mut moved = 0;
         while !self.closed {
             moved += self.flush(task, ends.sink())?;
-            if !self.output.is_empty() {
+            if !self.is_flushed() {
                 break;
             }
             if moved >= TURN {
                 return Ok(Moved::More);
             }
             if self.ended && !chain.is_waiting(self.dir) {
-                // TLS may have to write something first. A sink that is gone by now needs not be told.
-                self.closed = ends.sink().poll_close(task).is_ready();
+                // TLS may have to write something first.
+                self.closed = ends.poll_close(task).is_ready();
                 return Ok(if self.closed || moved > 0 { Moved::Some } else { Moved::Nothing });
             }
             if !self.fill(task, ends.source(), (chain, cx))? {
                 break;
             }
         }
-        if self.output.is_empty() {
+        if self.is_flushed() {
             self.buffer.release();
+            if let Some(bypass) = &mut self.bypass {
+                bypass.rest();
+            }
         }
         Ok(if moved > 0 { Moved::Some } else { Moved::Nothing })
     }
 
+    /// Nothing has been read that has not been written.
+    fn is_flushed(&self) -> bool {
+        self.output.is_empty() && self.bypass.as_ref().is_none_or(Bypass::is_empty)
+    }
+
     fn flush(&mut self, task: &mut Context<'_>, sink: &mut dyn Transport) -> Result<usize, Broken> {
-        if self.output.is_empty() {
-            return Ok(0);
-        }
         let before = self.written;
-        let flushed = poll_flush(task, sink, &mut self.output, &mut self.written);
-        if let Poll::Ready(Err(_)) = flushed {
-            return Err(Broken::Sink);
+        let flushed = match &mut self.bypass {
+            Some(bypass) if !bypass.is_empty() => bypass.flush(task, sink, &mut self.written),
+            _ => poll_flush(task, sink, &mut self.output, &mut self.written).map_err(|_| Broken::Sink),
+        };
+        if let Poll::Ready(Err(broken)) = flushed {
+            return Err(broken);
         }
         self.paused |= flushed.is_pending();
         Ok((self.written - before) as usize)
@@ -159,11 +182,18 @@ impl Pipe {
             return Ok(false);
         }
         if !self.has_first() {
-            match self.buffer.poll_fill(task, source, usize::MAX) {
-                Poll::Pending => return Ok(false),
-                Poll::Ready(Ok(0)) => self.ended = true,
-                Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(_)) => return Err(Broken::Source),
+            if let Some(moved) = self.bypass.as_mut().and_then(|bypass| bypass.fill(task, source)) {
+                self.buffer.release();
+                let Poll::Ready(len) = moved else { return Ok(false) };
+                self.read += len? as u64;
+                self.ended = len? == 0;
+                return Ok(true);
+            }
+            let Poll::Ready(len) = self.buffer.poll_fill(task, source, usize::MAX) else { return Ok(false) };
+            let len = len.map_err(|_| Broken::Source)?;
+            self.ended = len == 0;
+            if let Some(bypass) = &mut self.bypass {
+                bypass.note(len);
             }
         }
         let bytes = self.buffer.bytes.split().freeze();

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use super::bypass::Bypass;
 use super::connect::Upstream;
 use super::pipe::{Broken, Ends, Moved, Pipe};
 use crate::cluster::ClusterView;
@@ -148,7 +149,7 @@ impl Session {
 
     /// Sends everything back.
     pub(super) async fn echo(&mut self) -> End {
-        let mut pipe = Pipe::new(Dir::Request, self.take_buffer());
+        let mut pipe = Pipe::new(Dir::Request, self.take_buffer(), None);
         let mut idle = Idle::new(self);
         std::future::poll_fn(|task| {
             let mut cx = StreamCx { rt: &self.view.worker.rt, info: &mut self.info };
@@ -168,12 +169,12 @@ impl Session {
     /// Carries bytes both ways until both directions are over.
     pub(super) async fn carry(&mut self, mut upstream: Upstream) -> End {
         self.info.times.upstream_ready = Some(self.rt().now());
-        self.info.upstream_local = Some(upstream.connection.transport.local_addr().clone());
+        if !self.view.access_logs.is_empty() {
+            // A question to the kernel, and nobody else wants to know.
+            self.info.upstream_local = Some(upstream.connection.transport.local_addr().clone());
+        }
         upstream.connection.in_request = true;
-        let mut pipes = Pipes {
-            request: Pipe::new(Dir::Request, self.take_buffer()),
-            response: Pipe::new(Dir::Response, ReadBuffer::new(&self.view.worker.buffers)),
-        };
+        let mut pipes = self.pipes(&mut upstream);
         let mut idle = Idle::new(self);
         let end = std::future::poll_fn(|task| {
             let moved = match self.turn(task, &mut upstream, &mut pipes) {
@@ -199,14 +200,27 @@ impl Session {
         end
     }
 
+    fn pipes(&mut self, upstream: &mut Upstream) -> Pipes {
+        let worker = self.view.worker.clone();
+        let sockets = [&mut *self.transport, &mut *upstream.connection.transport].map(|end| end.as_stream().is_some());
+        let may_pass_by = self.chain.is_empty() && sockets == [true; 2];
+        let bypass = || may_pass_by.then(|| Bypass::new(&worker.tubes));
+        Pipes {
+            request: Pipe::new(Dir::Request, self.take_buffer(), bypass()),
+            response: Pipe::new(Dir::Response, ReadBuffer::new(&worker.buffers), bypass()),
+        }
+    }
+
     /// Moves each direction as far as it goes, within bounds.
     fn turn(&mut self, task: &mut Context<'_>, upstream: &mut Upstream, pipes: &mut Pipes) -> Result<Moved, End> {
         let Pipes { request, response } = pipes;
         let (down, up) = (&mut *self.transport, &mut *upstream.connection.transport);
         let mut cx = StreamCx { rt: &self.view.worker.rt, info: &mut self.info };
         let before = [request.read, request.written, response.read, response.written];
-        let sent = request.poll(task, Ends::Two { source: down, sink: up }, (&mut self.chain, &mut cx));
-        let received = response.poll(task, Ends::Two { source: up, sink: down }, (&mut self.chain, &mut cx));
+        let ends = Ends::Two { source: down, sink: up, is_last: response.is_over() };
+        let sent = request.poll(task, ends, (&mut self.chain, &mut cx));
+        let ends = Ends::Two { source: up, sink: down, is_last: request.is_over() };
+        let received = response.poll(task, ends, (&mut self.chain, &mut cx));
         let after = [request.read, request.written, response.read, response.written];
         let [from_down, to_up, from_up, to_down] = std::array::from_fn(|at| after[at] - before[at]);
         self.count(from_down, to_down);

@@ -5,12 +5,14 @@ mod addr;
 mod connect;
 mod listener;
 mod stream;
+mod tube;
 pub mod udp;
 
 pub use addr::{Addr, ParseAddrError};
 pub use connect::Connect;
 pub use listener::{ListenOptions, Listener, WorkerListener, is_fd_exhausted};
 pub use stream::Stream;
+pub use tube::{Tube, Tubes};
 
 pub(super) use connect::start_connect;
 pub(super) use listener::accept;

@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
 
-use super::Addr;
+use super::{Addr, Tube};
 use crate::runtime::reactor::Source;
 use crate::runtime::{Hangup, Transport};
 
@@ -41,6 +41,34 @@ impl Stream {
     pub fn set_linger_reset(&self) {
         // on a socket that is already reset there is nothing left to do
         let _ = sockopt::set_socket_linger(&self.fd, Some(Duration::ZERO));
+    }
+
+    /// Moves what there is into an empty tube; 0 is the end.
+    pub fn poll_read_tube(&mut self, cx: &mut Context<'_>, tube: &mut Tube) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.source.poll_readable(cx));
+            match tube.fill_from(&self.fd) {
+                // Less than there is room for says nothing: a tube is also full when it has many small pieces.
+                Ok(len) => return Poll::Ready(Ok(len)),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => self.source.read_blocked(),
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    /// Moves what the socket takes out of a tube that is not empty.
+    pub fn poll_write_tube(&mut self, cx: &mut Context<'_>, tube: &mut Tube) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.source.poll_writable(cx));
+            match tube.drain_to(&self.fd) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(len) => return Poll::Ready(Ok(len)),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => self.source.write_blocked(),
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
     }
 
     #[cfg(test)]
@@ -131,6 +159,14 @@ impl Transport for Stream {
             Ok(()) | Err(Errno::NOTCONN) => Ok(()),
             Err(error) => Err(error.into()),
         })
+    }
+
+    fn poll_last_close(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn as_stream(&mut self) -> Option<&mut Stream> {
+        Some(self)
     }
 
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {

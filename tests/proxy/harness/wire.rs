@@ -76,6 +76,15 @@ impl Wire {
         wire
     }
 
+    /// A handle for another thread, which sends while this one reads.
+    pub(crate) fn sender(&self) -> Wire {
+        let socket = match &self.socket {
+            Socket::Tcp(socket) => socket.try_clone().map(Socket::Tcp),
+            Socket::Unix(socket) => socket.try_clone().map(Socket::Unix),
+        };
+        Wire::new(socket.expect("a second handle"), self.name)
+    }
+
     fn set_read_timeout(&self, timeout: Duration) {
         match &self.socket {
             Socket::Tcp(socket) => socket.set_read_timeout(Some(timeout)),
