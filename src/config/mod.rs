@@ -49,8 +49,8 @@ pub use self::cidr::{Cidr, CidrError};
 pub use self::cluster::{CircuitBreaker, Cluster, ClusterHttp, ClusterProtocol, Endpoint, LoadBalancing, ProxyVersion};
 pub use self::file::{File, NoCredentials};
 pub use self::filter::{
-    Buffer, ConnectionLimit, Cors, Echo, Fault, FaultAbort, FaultDelay, Filter, FilterOverride, GrpcStats, GrpcWeb,
-    HeaderMutation, IpRanges, LocalRateLimit, SniCluster,
+    ApprovedSource, Buffer, ClientTlsAuth, ConnectionLimit, Cors, Echo, Fault, FaultAbort, FaultDelay, Filter,
+    FilterOverride, GrpcStats, GrpcWeb, HeaderMutation, IpRanges, LocalRateLimit, SniCluster,
 };
 pub use self::header_edits::{HeaderEdits, HeaderTemplate};
 pub use self::http::{EscapedSlashes, Http, ServerHeader, Underscores, Upgrade, Versions};
@@ -59,7 +59,7 @@ pub use self::listener::{Chains, Listener, ProxyProtocol};
 pub use self::listeners::Listeners;
 pub use self::load::{MAX_FILE, load, parse};
 pub use self::matcher::{Matcher, Pattern};
-pub use self::pin::Pin;
+pub use self::pin::{Pin, parse as parse_pin};
 pub use self::regex::{full_regex, partial_regex};
 pub use self::rewrite::Rewrite;
 pub use self::route::{Connect, Route};

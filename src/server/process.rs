@@ -44,6 +44,8 @@ pub(super) struct Process {
     /// Where the admin port is bound.
     pub(super) admin: Option<Addr>,
     snapshot: Arc<Snapshot>,
+    /// Told whenever another snapshot runs.
+    applied: control::Sender<()>,
     default_connections: u64,
     /// Those of the process itself, kept over reloads.
     scopes: (Arc<Scope<ServerStats>>, Arc<Scope<AccessLogStats>>),
@@ -70,7 +72,7 @@ pub(super) struct WorkerSockets {
 
 impl Process {
     /// Nothing runs yet. `connections`: most connections, unless the configuration says.
-    pub(super) fn new(workers: usize, options: Options, connections: u64) -> Process {
+    pub(super) fn new(workers: usize, options: Options, connections: u64, applied: control::Sender<()>) -> Process {
         let mut registry = Registry::new();
         let server = registry.scope::<ServerStats>("server", workers);
         let access_log = registry.scope::<AccessLogStats>("access_log", workers);
@@ -91,6 +93,7 @@ impl Process {
             bound: BTreeMap::new(),
             admin: None,
             snapshot: Arc::new(Snapshot::default()),
+            applied,
             default_connections: connections,
             scopes: (server, access_log),
             listeners,
@@ -174,6 +177,8 @@ impl Process {
             // A worker that has ended is an event of its own.
             let _ = mailbox.send(Command::Apply { snapshot: self.snapshot.clone(), sockets });
         }
+        // Full: whoever is told has not looked yet.
+        let _ = self.applied.try_send(());
         self.forget_unused();
     }
 

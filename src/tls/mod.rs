@@ -30,6 +30,7 @@ mod transport;
 #[cfg(test)]
 mod testing;
 
+pub use allowed::Names;
 pub use certificate_info::CertificateInfo;
 pub use client::ClientContext;
 pub use files::LoadError;

@@ -12,6 +12,7 @@ mod cancel;
 mod certs;
 mod chains;
 mod circuit_breaker;
+mod client_tls_auth;
 mod connect;
 mod connect_failure;
 mod drain;
