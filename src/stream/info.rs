@@ -1,7 +1,7 @@
 //! What is known of a stream, gathered as it goes: what access logs, header templates, stats and filters read.
 //! Nothing here is a string built on the way: texts are borrowed from heads, shared, or static.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -9,10 +9,12 @@ use std::time::{Instant, SystemTime};
 use nuncio_http::{HeaderList, RequestHead, ResponseHead, Scheme};
 
 use crate::cluster::HostView;
+use crate::config::Http;
 use crate::error::ResponseFlags;
+use crate::route::{self, CertElement};
 use crate::runtime::net::Addr;
 use crate::runtime::{Rt, Transport};
-use crate::tls::Session;
+use crate::tls::{Peer, Session};
 
 /// The downstream connection, shared by its streams.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub struct ConnectionInfo {
     pub server_name: Option<Box<str>>,
     /// What the TLS handshake with the client agreed on.
     pub tls: Option<Rc<Session>>,
+    /// What upstreams are told of its certificate, once it was asked for.
+    pub client_cert: OnceCell<Box<CertElement>>,
     /// Bytes of request bodies that its streams keep to send them again.
     pub replay: Cell<usize>,
 }
@@ -45,6 +49,7 @@ impl ConnectionInfo {
             listener: listener.clone(),
             server_name: None,
             tls: None,
+            client_cert: OnceCell::new(),
             replay: Cell::new(0),
         }
     }
@@ -62,6 +67,7 @@ impl ConnectionInfo {
             listener: Arc::from("web"),
             server_name: None,
             tls: None,
+            client_cert: OnceCell::new(),
             replay: Cell::new(0),
         }
     }
@@ -71,6 +77,16 @@ impl ConnectionInfo {
     /// By what the transport is.
     pub fn scheme(&self) -> Scheme {
         if self.tls.is_some() { Scheme::Https } else { Scheme::Http }
+    }
+
+    /// The client's certificate.
+    pub fn peer(&self) -> Option<&Peer> {
+        self.tls.as_ref()?.peer.as_ref()
+    }
+
+    /// Settles `x-forwarded-client-cert` of a request.
+    pub fn apply_client_cert(&self, headers: &mut HeaderList, http: &Http) {
+        route::apply_client_cert(headers, http, self.tls.as_deref(), &self.client_cert);
     }
 
     /// The peer of the socket.
