@@ -7,14 +7,14 @@ use serde_json::json;
 use crate::harness::{Proxy, Upstream, closed_port, eventually};
 
 /// A path of our own, gone at the end.
-struct LogFile(PathBuf);
+pub(crate) struct LogFile(pub(crate) PathBuf);
 
 impl LogFile {
-    fn new(name: &str) -> LogFile {
+    pub(crate) fn new(name: &str) -> LogFile {
         LogFile(std::env::temp_dir().join(format!("nuncio-{}-{name}.log", std::process::id())))
     }
 
-    fn lines(&self, count: usize) -> Vec<String> {
+    pub(crate) fn lines(&self, count: usize) -> Vec<String> {
         eventually(&format!("{count} lines"), || {
             let text = std::fs::read_to_string(&self.0).unwrap_or_default();
             let lines: Vec<String> = text.lines().map(str::to_owned).collect();

@@ -29,5 +29,6 @@ mod sockets;
 mod stale_pool;
 mod tcp;
 mod timeouts;
+mod tls;
 mod truncation;
 mod upgrade;

@@ -6,12 +6,13 @@ pub(crate) mod h2;
 mod head;
 mod proxy;
 mod server;
+pub(crate) mod tls;
 mod upstream;
 mod wire;
 
 pub(crate) use clock::{Clock, eventually};
 pub(crate) use head::Head;
-pub(crate) use proxy::Proxy;
+pub(crate) use proxy::{Proxy, write_config};
 pub(crate) use server::Server;
 pub(crate) use upstream::{Upstream, blackhole, closed_port};
 pub(crate) use wire::{End, Wire};

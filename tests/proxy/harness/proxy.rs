@@ -26,26 +26,25 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// Boots it. What a test does not say: one worker, an admin port, no time to drain, and listeners on port 0.
-    pub(crate) fn start(mut config: Value) -> Proxy {
-        let top = config.as_object_mut().expect("an object");
-        for (key, value) in
-            [("workers", json!(1)), ("admin", json!({ "address": "127.0.0.1:0" })), ("drain_time", json!("1ms"))]
-        {
-            top.entry(key).or_insert(value);
-        }
-        for (at, listener) in top["listeners"].as_array_mut().expect("listeners").iter_mut().enumerate() {
-            let listener = listener.as_object_mut().expect("an object");
-            listener.entry("address").or_insert(json!("127.0.0.1:0"));
-            listener.entry("name").or_insert(json!(format!("listener-{at}")));
-        }
-        let text = config.to_string();
-        let (config, _) = config::parse(&text, Path::new("/"), "test").unwrap_or_else(|error| panic!("{error}"));
+    pub(crate) fn start(config: Value) -> Proxy {
+        Proxy::launch(&complete(config), Path::new("/"), Options::default())
+    }
 
+    /// Boots it from a file, which it watches.
+    pub(crate) fn from_file(file: &Path, config: Value) -> Proxy {
+        write_config(file, config);
+        let text = std::fs::read_to_string(file).expect("the file");
+        let options = Options { path: Some(file.to_owned()), ..Options::default() };
+        Proxy::launch(&text, file.parent().expect("a directory"), options)
+    }
+
+    fn launch(text: &str, directory: &Path, options: Options) -> Proxy {
+        let (config, _) = config::parse(text, directory, "test").unwrap_or_else(|error| panic!("{error}"));
         let (started, is_started) = mpsc::channel();
         let (end, ended) = mpsc::channel();
         count_panics();
         let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
-            let result = server::run(config, Options::default(), |view| {
+            let result = server::run(config, options, |view| {
                 // The test gave up.
                 let _ = started.send(bound(view));
             });
@@ -145,6 +144,30 @@ impl Drop for Proxy {
         self.wait();
         assert_eq!(PANICS.load(Ordering::SeqCst), 0, "the proxy panicked, in this test or another");
     }
+}
+
+/// Puts a configuration into a file that a proxy may be watching: whole or not at all.
+pub(crate) fn write_config(file: &Path, mut config: Value) {
+    config["watch"] = json!(true);
+    let new = file.with_extension("new");
+    std::fs::write(&new, complete(config)).expect("the file");
+    std::fs::rename(new, file).expect("in its place");
+}
+
+/// The text of a configuration, with what the test does not say.
+fn complete(mut config: Value) -> String {
+    let top = config.as_object_mut().expect("an object");
+    for (key, value) in
+        [("workers", json!(1)), ("admin", json!({ "address": "127.0.0.1:0" })), ("drain_time", json!("1ms"))]
+    {
+        top.entry(key).or_insert(value);
+    }
+    for (at, listener) in top["listeners"].as_array_mut().expect("listeners").iter_mut().enumerate() {
+        let listener = listener.as_object_mut().expect("an object");
+        listener.entry("address").or_insert(json!("127.0.0.1:0"));
+        listener.entry("name").or_insert(json!(format!("listener-{at}")));
+    }
+    config.to_string()
 }
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
