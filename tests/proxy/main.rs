@@ -31,6 +31,7 @@ mod sockets;
 mod stale_pool;
 mod tcp;
 mod timeouts;
+mod tls;
 mod truncation;
 mod udp;
 mod upgrade;

@@ -57,6 +57,8 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "use_remote_address",
             "xff_num_trusted_hops",
             "trusted_proxies",
+            "forward_client_cert",
+            "set_current_client_cert_details",
             "generate_request_id",
             "preserve_external_request_id",
             "always_set_request_id_in_response",
@@ -132,11 +134,6 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "\"match\" of a route",
-        &["host", "path", "method", "grpc", "headers", "query", "sni", "source", "destination_port"],
-    ),
-    ("\"path\" of a match", &["exact", "prefix", "path_separated_prefix", "regex", "ignore_case"]),
-    (
         "\"clusters\"",
         &[
             "endpoints",
@@ -152,6 +149,12 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "proxy_protocol",
         ],
     ),
+    (
+        "\"match\" of a route",
+        &["host", "path", "method", "grpc", "tls", "headers", "query", "sni", "source", "destination_port"],
+    ),
+    ("\"tls\" of a match", &["presented", "validated"]),
+    ("\"path\" of a match", &["exact", "prefix", "path_separated_prefix", "regex", "ignore_case"]),
     (
         "\"tls\" of a cluster",
         &[

@@ -10,8 +10,13 @@ use crate::tls::{Peer, Session};
 
 /// A client at 192.0.2.7; `pin`: the SHA-256 of its certificate, all of one byte.
 fn connection(tls: bool, pin: Option<u8>) -> Rc<ConnectionInfo> {
-    let peer = pin.map(|byte| Peer { chain: vec![vec![byte].into()], sha256: [byte; 32], validated: true });
-    let session = Session { version: TlsVersion::V13, cipher: "", alpn: None, sni: None, peer, resumed: false };
+    let peer = pin.map(|byte| {
+        let mut peer = Peer::new(&[vec![byte].into()], true).unwrap();
+        peer.sha256 = [byte; 32];
+        peer
+    });
+    let session =
+        Session { version: TlsVersion::V13, cipher: "", alpn: None, sni: None, peer, resumed: false, local: None };
     let connection = ConnectionInfo::between("192.0.2.7:5000", "192.0.2.1:443");
     Rc::new(ConnectionInfo { tls: tls.then(|| Rc::new(session)), ..connection })
 }
