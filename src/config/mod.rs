@@ -63,7 +63,7 @@ pub use self::route::{Connect, Route};
 pub use self::route_l4::{L4Action, L4Match, L4Route};
 pub use self::route_match::{HostPattern, Match, PathMatch, PathPattern};
 pub use self::san::San;
-pub use self::tcp::Tcp;
+pub use self::tcp::{Tcp, Tunnel};
 pub(crate) use self::text::nearest::nearest;
 pub use self::text::{Problem, Problems};
 pub use self::tls::{Ca, CertificatePair, ClientAuth, ClientAuthMode, ClusterTls, ListenerTls, TlsVersion};

@@ -28,6 +28,7 @@ mod routes;
 mod sockets;
 mod stale_pool;
 mod tcp;
+mod tcp_tunnel;
 mod timeouts;
 mod truncation;
 mod upgrade;

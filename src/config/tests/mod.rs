@@ -160,8 +160,9 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"access_log\"", "/access_log/0"),
         ("\"node\"", "/node"),
     ];
-    let places4: [(&str, &str); 4] = [
+    let places4: [(&str, &str); 5] = [
         ("\"tcp\" of a listener", "/listeners/0/tcp"),
+        ("\"tunnel\" of a listener", "/listeners/0/tcp/tunnel"),
         ("\"proxy_protocol\" of a listener", "/listeners/0/proxy_protocol"),
         ("\"chains\" of a listener", "/listeners/1/chains/0"),
         ("\"match\" of a chain", "/listeners/1/chains/0/match"),

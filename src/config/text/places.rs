@@ -30,8 +30,9 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
     ("\"proxy_protocol\" of a listener", &["from", "optional"]),
     (
         "\"tcp\" of a listener",
-        &["idle_timeout", "max_connection_duration", "half_close_timeout", "max_connect_attempts"],
+        &["idle_timeout", "max_connection_duration", "half_close_timeout", "max_connect_attempts", "tunnel"],
     ),
+    ("\"tunnel\" of a listener", &["host"]),
     (
         "\"http\" of a listener",
         &[

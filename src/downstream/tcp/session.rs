@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::connect::Upstream;
 use super::pipe::{Broken, Ends, Moved, Pipe};
 use crate::cluster::ClusterView;
-use crate::error::{Error, Kind, Phase};
+use crate::error::{Error, Kind, Phase, ResponseFlags};
 use crate::filter::{Chain, Dir, Offer, StreamCx, StreamEnd};
 use crate::listener::{Admission, Slot, TcpView};
 use crate::route::{ClusterRef, L4Info};
@@ -24,6 +24,8 @@ pub(super) enum End {
     Client,
     /// The host did, or could not be reached.
     Upstream(Kind),
+    /// The host is a proxy that opened no tunnel: why.
+    Tunnel(&'static str),
     NoRoute,
     /// A filter did not want it.
     Refused(&'static str),
@@ -172,7 +174,10 @@ impl Session {
         upstream.connection.in_request = true;
         let mut pipes = Pipes {
             request: Pipe::new(Dir::Request, self.take_buffer()),
-            response: Pipe::new(Dir::Response, ReadBuffer::new(&self.view.worker.buffers)),
+            response: Pipe::new(
+                Dir::Response,
+                upstream.first.take().unwrap_or_else(|| ReadBuffer::new(&self.view.worker.buffers)),
+            ),
         };
         let mut idle = Idle::new(self);
         let end = std::future::poll_fn(|task| {
@@ -250,6 +255,10 @@ impl Session {
                 let error = Error::upstream(kind, phase);
                 self.info.flags.insert(error.flag());
                 self.info.detail = error.detail();
+            }
+            End::Tunnel(detail) => {
+                self.info.flags.insert(ResponseFlags::UPSTREAM_CONNECTION_FAILURE);
+                self.info.detail = detail;
             }
             End::NoRoute => {
                 stats.downstream_cx_no_route.inc();
