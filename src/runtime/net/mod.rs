@@ -4,11 +4,13 @@
 mod addr;
 mod connect;
 mod listener;
+mod socket_file;
 mod stream;
 
 pub use addr::{Addr, ParseAddrError};
 pub use connect::Connect;
 pub use listener::{ListenOptions, Listener, WorkerListener, is_fd_exhausted};
+pub use socket_file::SocketFile;
 pub use stream::Stream;
 
 pub(super) use connect::start_connect;

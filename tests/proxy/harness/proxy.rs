@@ -26,26 +26,29 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// Boots it. What a test does not say: one worker, an admin port, no time to drain, and listeners on port 0.
-    pub(crate) fn start(mut config: Value) -> Proxy {
-        let top = config.as_object_mut().expect("an object");
-        for (key, value) in
-            [("workers", json!(1)), ("admin", json!({ "address": "127.0.0.1:0" })), ("drain_time", json!("1ms"))]
-        {
-            top.entry(key).or_insert(value);
-        }
-        for (at, listener) in top["listeners"].as_array_mut().expect("listeners").iter_mut().enumerate() {
-            let listener = listener.as_object_mut().expect("an object");
-            listener.entry("address").or_insert(json!("127.0.0.1:0"));
-            listener.entry("name").or_insert(json!(format!("listener-{at}")));
-        }
-        let text = config.to_string();
-        let (config, _) = config::parse(&text, Path::new("/"), "test").unwrap_or_else(|error| panic!("{error}"));
+    pub(crate) fn start(config: Value) -> Proxy {
+        Proxy::boot(&completed(config), Options::default())
+    }
+
+    /// The same from a file, which it watches: see [`Proxy::rewrite`].
+    pub(crate) fn on_file(path: &Path, config: Value) -> Proxy {
+        Proxy::rewrite(path, config.clone());
+        Proxy::boot(&watched(config), Options { path: Some(path.to_owned()), ..Options::default() })
+    }
+
+    /// Changes the file of a proxy.
+    pub(crate) fn rewrite(path: &Path, config: Value) {
+        std::fs::write(path, watched(config)).expect("a file");
+    }
+
+    fn boot(text: &str, options: Options) -> Proxy {
+        let (config, _) = config::parse(text, Path::new("/"), "test").unwrap_or_else(|error| panic!("{error}"));
 
         let (started, is_started) = mpsc::channel();
         let (end, ended) = mpsc::channel();
         count_panics();
         let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
-            let result = server::run(config, Options::default(), |view| {
+            let result = server::run(config, options, |view| {
                 // The test gave up.
                 let _ = started.send(bound(view));
             });
@@ -134,6 +137,27 @@ impl Proxy {
         }
         thread.join().expect("the control thread");
     }
+}
+
+/// A configuration with what the test does not say.
+fn completed(mut config: Value) -> String {
+    let top = config.as_object_mut().expect("an object");
+    for (key, value) in
+        [("workers", json!(1)), ("admin", json!({ "address": "127.0.0.1:0" })), ("drain_time", json!("1ms"))]
+    {
+        top.entry(key).or_insert(value);
+    }
+    for (at, listener) in top["listeners"].as_array_mut().expect("listeners").iter_mut().enumerate() {
+        let listener = listener.as_object_mut().expect("an object");
+        listener.entry("address").or_insert(json!("127.0.0.1:0"));
+        listener.entry("name").or_insert(json!(format!("listener-{at}")));
+    }
+    config.to_string()
+}
+
+fn watched(mut config: Value) -> String {
+    config["watch"] = json!(true);
+    completed(config)
 }
 
 impl Drop for Proxy {
