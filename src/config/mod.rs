@@ -44,7 +44,9 @@ pub use self::action::{Action, Redirect, Respond, WeightedCluster};
 pub use self::admin::Admin;
 pub use self::chain::{Chain, ChainMatch, HttpService, Protocol, Service, TcpService, TransportKind};
 pub use self::cidr::{Cidr, CidrError};
-pub use self::cluster::{CircuitBreaker, Cluster, ClusterHttp, ClusterProtocol, Endpoint, LoadBalancing, ProxyVersion};
+pub use self::cluster::{
+    CircuitBreaker, Cluster, ClusterHttp, ClusterProtocol, Discovery, Endpoint, LoadBalancing, ProxyVersion,
+};
 pub use self::file::{File, NoCredentials};
 pub use self::filter::{
     Buffer, ConnectionLimit, Cors, Echo, Fault, FaultAbort, FaultDelay, Filter, FilterOverride, GrpcStats, GrpcWeb,

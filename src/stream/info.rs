@@ -21,7 +21,10 @@ pub struct ConnectionInfo {
     pub id: u64,
     /// The peer of the socket, or for whom it connects by its PROXY header.
     pub remote: Addr,
+    /// The socket's own address, or where the client meant to go.
     pub local: Addr,
+    /// `local` is another address than the socket's own.
+    pub redirected: bool,
     /// The peer of the socket, where that is another one.
     pub direct_remote: Option<Box<Addr>>,
     /// The name of the listener, or of its chain.
@@ -41,6 +44,7 @@ impl ConnectionInfo {
             id,
             remote: transport.peer_addr().clone(),
             local: transport.local_addr().clone(),
+            redirected: false,
             direct_remote: None,
             listener: listener.clone(),
             server_name: None,
@@ -58,6 +62,7 @@ impl ConnectionInfo {
             id: 1,
             remote: remote.parse().unwrap(),
             local: local.parse().unwrap(),
+            redirected: false,
             direct_remote: None,
             listener: Arc::from("web"),
             server_name: None,

@@ -18,6 +18,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "routes",
             "tcp",
             "chains",
+            "original_dst",
             "proxy_protocol",
             "detect_timeout",
             "access_log",
@@ -138,6 +139,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
     (
         "\"clusters\"",
         &[
+            "discovery",
             "endpoints",
             "load_balancing",
             "protocol",

@@ -123,8 +123,8 @@ impl Session {
         if let Some(Target::Cluster(name)) = &self.info.target
             && let Some(cluster) = view.clusters.iter().find(|cluster| *cluster.name == **name)
         {
-            self.info.cluster = Some(cluster.name.clone());
-            return Ok(cluster.clone());
+            let cluster = cluster.clone();
+            return self.serving(cluster);
         }
         let connection = &self.info.connection;
         let facts = L4Info {
@@ -138,8 +138,16 @@ impl Session {
         }
         let ClusterRef { slot, .. } = route.action.cluster(fastrand::u64(..));
         let cluster = view.clusters[*slot].clone();
+        self.serving(cluster)
+    }
+
+    /// The part of a cluster that may serve the client.
+    fn serving(&mut self, cluster: Rc<ClusterView>) -> Result<Rc<ClusterView>, End> {
         self.info.cluster = Some(cluster.name.clone());
-        Ok(cluster)
+        cluster.clone().serving(&self.info.connection).ok_or_else(|| {
+            cluster.stats.upstream_cx_none_healthy.inc();
+            End::Upstream(Kind::NoHealthyHost)
+        })
     }
 
     /// A host is tried.
