@@ -108,7 +108,7 @@ async fn main(
     started(&process.borrow().started_view());
     notifier.ready();
     let result = serve(&process, &inbox, &notifier).await;
-    process.borrow().stop();
+    process.borrow_mut().stop();
     for thread in threads {
         // A panic of a worker's own loop was logged when it happened.
         let _ = thread.join();

@@ -75,7 +75,11 @@ impl Stream {
         };
         let view = self.listener.clusters[cluster.slot].clone();
         self.info.cluster = Some(view.name.clone());
-        Ok(view)
+        let none_healthy = view.stats.clone();
+        view.serving(&self.info.connection).ok_or_else(|| {
+            none_healthy.upstream_cx_none_healthy.inc();
+            Error::local(Kind::NoHealthyHost)
+        })
     }
 
     /// Picks the first host.

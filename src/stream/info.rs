@@ -23,7 +23,10 @@ pub struct ConnectionInfo {
     pub id: u64,
     /// The peer of the socket, or for whom it connects by its PROXY header.
     pub remote: Addr,
+    /// The socket's own address, or where the client meant to go.
     pub local: Addr,
+    /// `local` is another address than the socket's own.
+    pub redirected: bool,
     /// The peer of the socket, where that is another one.
     pub direct_remote: Option<Box<Addr>>,
     /// The name of the listener, or of its chain.
@@ -50,6 +53,7 @@ impl ConnectionInfo {
             id,
             remote,
             local,
+            redirected: false,
             direct_remote: None,
             listener,
             server_name: None,

@@ -30,6 +30,7 @@ mod routes;
 mod sockets;
 mod stale_pool;
 mod tcp;
+mod tcp_tunnel;
 mod timeouts;
 mod tls;
 mod truncation;

@@ -163,8 +163,9 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"access_log\"", "/access_log/0"),
         ("\"node\"", "/node"),
     ];
-    let others: [(&str, &serde_json::Value, &str); 5] = [
+    let others: [(&str, &serde_json::Value, &str); 6] = [
         ("\"tcp\" of a listener", &layer4, "/listeners/0/tcp"),
+        ("\"tunnel\" of a listener", &layer4, "/listeners/0/tcp/tunnel"),
         ("\"proxy_protocol\" of a listener", &layer4, "/listeners/0/proxy_protocol"),
         ("\"chains\" of a listener", &layer4, "/listeners/1/chains/0"),
         ("\"match\" of a chain", &layer4, "/listeners/1/chains/0/match"),

@@ -19,6 +19,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "routes",
             "tcp",
             "chains",
+            "original_dst",
             "proxy_protocol",
             "detect_timeout",
             "access_log",
@@ -31,9 +32,10 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
     ("\"proxy_protocol\" of a listener", &["from", "optional"]),
     (
         "\"tcp\" of a listener",
-        &["idle_timeout", "max_connection_duration", "half_close_timeout", "max_connect_attempts"],
+        &["idle_timeout", "max_connection_duration", "half_close_timeout", "max_connect_attempts", "tunnel"],
     ),
     ("\"udp\" of a listener", &["idle_timeout", "max_sessions", "per_packet", "hash_policy"]),
+    ("\"tunnel\" of a listener", &["host"]),
     (
         "\"http\" of a listener",
         &[
@@ -136,6 +138,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
     (
         "\"clusters\"",
         &[
+            "discovery",
             "endpoints",
             "load_balancing",
             "protocol",

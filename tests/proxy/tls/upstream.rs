@@ -100,7 +100,7 @@ fn a_host_that_speaks_no_tls_or_speaks_first() {
 
 #[test]
 fn the_flag_says_that_there_is_no_connection() {
-    let log = crate::access_log::LogFile::new("upstream-tls");
+    let log = crate::harness::LogFile::new("upstream-tls");
     let upstream = Upstream::start();
     let listener = json!({ "access_log": { "path": log.0, "format": "%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%" } });
     let proxy = Proxy::between(&upstream, listener, cluster(json!({ "sni": OTHER })));
