@@ -146,6 +146,20 @@ impl Connection {
         self.slot.view().http.max_connection_duration.map(|limit| self.opened + limit)
     }
 
+    /// Says over TLS that this is the end: without it a client takes what it got for cut (RFC 8446 section 6.1). On plain
+    /// text the end itself says so.
+    pub(super) async fn close(&mut self) {
+        if self.info.tls.is_none() {
+            return;
+        }
+        self.timer.set_after(CLOSE_TIMEOUT);
+        std::future::poll_fn(|task| match self.transport.poll_close(task) {
+            Poll::Ready(_) => Poll::Ready(()),
+            Poll::Pending => self.timer.poll(task),
+        })
+        .await;
+    }
+
     /// Says that nothing more comes, and reads what the client still sends, so that the kernel does not reset the
     /// connection before the client has read our last words (RFC 9112 section 9.6).
     pub(super) async fn linger(mut self) {

@@ -35,6 +35,8 @@ enum Next {
     Idle,
     /// The client asked for it, or is gone: nothing can be on its way to us.
     Close,
+    /// The same, but what it got is not the whole, and its framing says so: the end of TLS must not say otherwise.
+    Cut,
     /// We want it, and the client may be sending.
     Linger,
     /// The client must not take what it got for the whole.
@@ -69,7 +71,8 @@ impl Connection {
             }
             match Box::pin(self.busy(buffer)).await {
                 Next::Idle => {}
-                Next::Close => return,
+                Next::Close => return self.close().await,
+                Next::Cut => return,
                 Next::Linger => {
                     self.ended_by = Side::Local;
                     return self.linger().await;
@@ -81,6 +84,7 @@ impl Connection {
                 Next::Gone => return self.in_request = true,
             }
         }
+        self.close().await;
     }
 
     /// Waits for the first byte of a request. False: none will be served.
@@ -158,7 +162,7 @@ impl Connection {
                 // A length or a missing last chunk says that it is cut short; where nothing else would, a reset does. So it
                 // does for a client that takes nothing.
                 let silent = !exchange.codec.close_is_end() && exchange.output.is_empty();
-                break if silent { Next::Close } else { Next::Abort };
+                break if silent { Next::Cut } else { Next::Abort };
             }
             let drained = exchange.drain(&self.timer, &view).await;
             if !drained || !exchange.codec.next_request() {
