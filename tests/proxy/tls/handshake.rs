@@ -33,7 +33,7 @@ fn plain_text_is_closed_without_an_answer() {
     let mut client = proxy.client();
     client.send(b"\x16\x03\x01\0\x05hello");
     client.rest();
-    assert_eq!(proxy.stat("listener.127.0.0.1_0.ssl.connection_error"), 5);
+    proxy.await_stat("listener.127.0.0.1_0.ssl.connection_error", 5);
     assert_eq!(proxy.stat("http.listener-0.downstream_cx_total"), 0);
     upstream.expect_nobody(Duration::from_millis(20));
 }
@@ -59,8 +59,8 @@ fn silence_ends_with_the_time() {
     let mut client = proxy.client();
     client.send(&hello);
     assert_eq!(client.rest().0[0], 22, "a handshake record");
-    assert_eq!(proxy.stat("listener.127.0.0.1_0.ssl.handshake_timeout"), 6);
-    assert_eq!(proxy.stat("listener.127.0.0.1_0.ssl.handshake_active"), 0);
+    proxy.await_stat("listener.127.0.0.1_0.ssl.handshake_timeout", 6);
+    proxy.await_stat("listener.127.0.0.1_0.ssl.handshake_active", 0);
     proxy.await_stat("listener.127.0.0.1_0.downstream_cx_active", 0);
 }
 
@@ -79,7 +79,7 @@ fn a_client_that_goes_in_the_middle_leaves_nothing() {
         }
         proxy.await_stat("listener.127.0.0.1_0.ssl.handshake_active", 0);
     }
-    assert_eq!(proxy.stat("listener.127.0.0.1_0.ssl.connection_error"), 2);
+    proxy.await_stat("listener.127.0.0.1_0.ssl.connection_error", 2);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use serde_json::json;
 
 use super::{SITE, ask, site};
+use crate::harness::h2::{H2, NO_ERROR};
 use crate::harness::tls::{VERSIONS, client, file, server};
 use crate::harness::{End, Proxy, Upstream};
 
@@ -48,4 +49,21 @@ fn the_proxy_says_when_it_ends() {
     drop(server);
     assert_eq!(client.head().status(), 200);
     assert_eq!(client.rest(), (b"01234".to_vec(), End::Closed));
+}
+
+#[test]
+fn an_idle_connection_ends_in_good_order() {
+    let upstream = Upstream::start();
+    let listener = json!({ "tls": site(), "http": { "idle_timeout": "100ms", "http2_idle_timeout": "100ms" } });
+    let proxy = Proxy::between(&upstream, listener, json!({}));
+    let mut client_h1 = proxy.tls(&client(&VERSIONS, &["http/1.1"], None), SITE);
+    ask(&mut client_h1, "/");
+    let mut server = upstream.accept();
+    server.head();
+    server.send(super::NO_CONTENT);
+    assert_eq!(client_h1.head().status(), 204);
+    client_h1.expect_closed();
+    let mut client_h2 = H2::client(proxy.tls(&client(&VERSIONS, &["h2"], None), SITE), &[]);
+    assert_eq!(client_h2.expect_goaway(), (0, NO_ERROR));
+    client_h2.wire.expect_closed();
 }
