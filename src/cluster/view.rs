@@ -103,9 +103,9 @@ impl ClusterView {
 
     /// The part of the cluster that may serve this client: all of it, but where its hosts are those that clients meant to
     /// reach. `None`: this client was not redirected, and its destination is the listener itself.
-    pub fn serving(self: Rc<Self>, client: &ConnectionInfo) -> Option<Rc<ClusterView>> {
+    pub fn serving(self: &Rc<Self>, client: &ConnectionInfo) -> Option<Rc<ClusterView>> {
         match &self.originals {
-            None => Some(self),
+            None => Some(self.clone()),
             Some(originals) => {
                 let destination = client.local.inet().filter(|_| client.redirected)?;
                 Some(originals.view(&self.shared, destination, &self.rt))

@@ -73,11 +73,10 @@ impl Stream {
             Action::Clusters(clusters) => clusters.pick(fastrand::u64(..)),
             Action::Redirect(_) | Action::Respond(_) => return Err(Error::local(Kind::NoRoute)),
         };
-        let view = self.listener.clusters[cluster.slot].clone();
+        let view = &self.listener.clusters[cluster.slot];
         self.info.cluster = Some(view.name.clone());
-        let none_healthy = view.stats.clone();
         view.serving(&self.info.connection).ok_or_else(|| {
-            none_healthy.upstream_cx_none_healthy.inc();
+            view.stats.upstream_cx_none_healthy.inc();
             Error::local(Kind::NoHealthyHost)
         })
     }

@@ -125,7 +125,7 @@ impl Session {
             && let Some(cluster) = view.clusters.iter().find(|cluster| *cluster.name == **name)
         {
             let cluster = cluster.clone();
-            return self.serving(cluster);
+            return self.serving(&cluster);
         }
         let connection = &self.info.connection;
         let facts = L4Info {
@@ -139,13 +139,13 @@ impl Session {
         }
         let ClusterRef { slot, .. } = route.action.cluster(fastrand::u64(..));
         let cluster = view.clusters[*slot].clone();
-        self.serving(cluster)
+        self.serving(&cluster)
     }
 
     /// The part of a cluster that may serve the client.
-    fn serving(&mut self, cluster: Rc<ClusterView>) -> Result<Rc<ClusterView>, End> {
+    fn serving(&mut self, cluster: &Rc<ClusterView>) -> Result<Rc<ClusterView>, End> {
         self.info.cluster = Some(cluster.name.clone());
-        cluster.clone().serving(&self.info.connection).ok_or_else(|| {
+        cluster.serving(&self.info.connection).ok_or_else(|| {
             cluster.stats.upstream_cx_none_healthy.inc();
             End::Upstream(Kind::NoHealthyHost)
         })
