@@ -63,7 +63,7 @@ impl Allowed {
 
 impl Names {
     /// # Errors
-    /// As [`Allowed::new`].
+    /// As `Allowed::new`.
     pub fn new(names: &[San]) -> Result<Names, String> {
         let names = names.iter().map(|name| {
             Ok(match name {
