@@ -4,6 +4,7 @@ mod address;
 mod lookup;
 mod names;
 mod points;
+mod tls;
 
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -15,6 +16,7 @@ use self::address::{Part, client};
 use self::lookup::{Lookup, field, request_field};
 use self::names::unknown;
 use self::points::{Point, Unit, common_duration, duration};
+use self::tls::Tls;
 use super::error::FormatErrorKind;
 use super::escape::Field;
 use super::time::TimeFormat;
@@ -51,6 +53,7 @@ pub(super) enum Operator {
     Trailer(Lookup),
     /// By its name or its number.
     GrpcStatus(Style),
+    Tls(Tls),
     /// Known since the format was parsed: `HOSTNAME`, `ENVIRONMENT(X)`.
     Fixed(Option<Box<str>>),
 }
@@ -68,9 +71,18 @@ pub(super) enum Value<'a> {
     Absent,
     Number(u64),
     Bytes(&'a [u8]),
+    /// With commas between.
+    List(&'a [String]),
+    Hex(&'a [u8]),
     Address(&'a Addr),
-    Ip { ip: IpAddr, port: Option<u16> },
-    Network { ip: IpAddr, len: u8 },
+    Ip {
+        ip: IpAddr,
+        port: Option<u16>,
+    },
+    Network {
+        ip: IpAddr,
+        len: u8,
+    },
     Flags(ResponseFlags, Style),
     Time(SystemTime, &'a TimeFormat),
 }
@@ -86,6 +98,8 @@ impl Operator {
             "REQ" => return Ok(Operator::Request(lookup()?)),
             "RESP" => return Ok(Operator::Response(lookup()?)),
             "TRAILER" => return Ok(Operator::Trailer(lookup()?)),
+            "DOWNSTREAM_PEER_CERT_V_START" => return Ok(Operator::Tls(Tls::PeerValidFrom(time()?))),
+            "DOWNSTREAM_PEER_CERT_V_END" => return Ok(Operator::Tls(Tls::PeerValidTo(time()?))),
             "COMMON_DURATION" => {
                 let expected = "START:END:UNIT, points such as DS_RX_BEG, DS_RX_END, US_CX_END, US_TX_BEG, US_TX_END, \
                                 US_RX_BEG, US_RX_END, DS_TX_END, and ms, us or ns";
@@ -144,6 +158,7 @@ impl Operator {
                 (Some(value), Style::Long) => text(Status::parse(value).map(Status::name)),
                 (Some(value), Style::Short) => Value::Bytes(value),
             },
+            Operator::Tls(tls) => tls.value(info),
             Operator::Fixed(value) => text(value.as_deref()),
         }
     }
@@ -159,6 +174,14 @@ impl Value<'_> {
                 field.put(bytes);
                 Ok(())
             }
+            Value::List(list) => {
+                for (at, text) in list.iter().enumerate() {
+                    field.put(if at > 0 { b"," } else { b"" });
+                    field.put(text.as_bytes());
+                }
+                Ok(())
+            }
+            Value::Hex(bytes) => bytes.iter().try_for_each(|byte| write!(field, "{byte:02x}")),
             Value::Address(address) => write!(field, "{address}"),
             Value::Ip { ip, port: None } => write!(field, "{ip}"),
             Value::Ip { ip, port: Some(port) } => write!(field, "{}", std::net::SocketAddr::new(ip, port)),
@@ -204,7 +227,8 @@ fn without_argument(name: &str) -> Option<Operator> {
             let without_port = name.strip_suffix("_WITHOUT_PORT").and_then(|base| address(base, Part::Ip(None)));
             // `..._REMOTE_PORT` stands for the port of `..._REMOTE_ADDRESS`.
             let port = || address(&format!("{}_ADDRESS", name.strip_suffix("_PORT")?), Part::Port);
-            return without_port.or_else(port).or_else(|| address(name, Part::All));
+            let tls = || Tls::parse(name).map(Operator::Tls);
+            return without_port.or_else(port).or_else(|| address(name, Part::All)).or_else(tls);
         }
     })
 }

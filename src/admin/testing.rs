@@ -81,6 +81,7 @@ impl AdminState for TestState {
             path: "/etc/tls/site.pem".to_owned(),
             subject: "CN=site".to_owned(),
             names: vec!["site.example.com".to_owned(), "192.0.2.1".to_owned()],
+            dns: vec!["site.example.com".to_owned()],
             uris: vec!["spiffe://acme/web".to_owned()],
             serial: "0a1b".to_owned(),
             not_before: 1_767_225_600,

@@ -7,6 +7,7 @@
 pub mod balance;
 mod breaker;
 mod host;
+mod originals;
 mod view;
 
 use std::sync::Arc;

@@ -6,10 +6,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::balance::{Balancer, Rendezvous};
+use super::originals::Originals;
 use super::{Cluster, Host, Resource};
-use crate::config::ClusterProtocol;
+use crate::config::{ClusterProtocol, Discovery};
 use crate::runtime::{Reader, Rt};
 use crate::stats::{ClusterStats, ClusterUdpStats, Handle, Http2Stats, TlsStats};
+use crate::stream::info::ConnectionInfo;
 use crate::tls::ClientContext;
 use crate::upstream::pool::Pool;
 
@@ -56,22 +58,35 @@ pub struct ClusterView {
     /// Made when a hash first asks for it.
     rendezvous: OnceCell<Rendezvous>,
     rng: RefCell<fastrand::Rng>,
+    /// A view for each destination, where the hosts are those that clients meant to reach.
+    originals: Option<Originals>,
     /// Removed from the configuration: connections are closed when their request ends.
     retired: Cell<bool>,
 }
 
 impl ClusterView {
     pub fn new(shared: Arc<Cluster>, rt: &Rt) -> Rc<ClusterView> {
+        let originals = (shared.config.discovery == Discovery::OriginalDst).then(Originals::default);
+        let hosts = shared.hosts.clone();
+        ClusterView::with_hosts(shared, &hosts, originals, rt)
+    }
+
+    pub(super) fn with_hosts(
+        shared: Arc<Cluster>,
+        hosts: &[Arc<Host>],
+        originals: Option<Originals>,
+        rt: &Rt,
+    ) -> Rc<ClusterView> {
         let mut rng = fastrand::Rng::new();
-        let weights: Vec<u32> = shared.hosts.iter().map(|host| host.weight).collect();
+        let weights: Vec<u32> = hosts.iter().map(|host| host.weight).collect();
         Rc::new(ClusterView {
             name: Rc::from(&*shared.name),
-            hosts: shared.hosts.iter().map(|host| Rc::new(HostView::new(host.clone()))).collect(),
+            hosts: hosts.iter().map(|host| Rc::new(HostView::new(host.clone()))).collect(),
             stats: shared.stats.worker(rt.worker_index()),
             http2_stats: shared.http2_stats.worker(rt.worker_index()),
             udp_stats: shared.udp_stats.worker(rt.worker_index()),
             h2_limits: Arc::new(shared.config.http.limits()),
-            pool: Pool::new(shared.hosts.len()),
+            pool: Pool::new(hosts.len()),
             tls: shared
                 .tls
                 .as_ref()
@@ -80,9 +95,22 @@ impl ClusterView {
             rendezvous: OnceCell::new(),
             rng: RefCell::new(rng),
             rt: rt.clone(),
+            originals,
             retired: Cell::new(false),
             shared,
         })
+    }
+
+    /// The part of the cluster that may serve this client: all of it, but where its hosts are those that clients meant to
+    /// reach. `None`: this client was not redirected, and its destination is the listener itself.
+    pub fn serving(self: &Rc<Self>, client: &ConnectionInfo) -> Option<Rc<ClusterView>> {
+        match &self.originals {
+            None => Some(self.clone()),
+            Some(originals) => {
+                let destination = client.local.inet().filter(|_| client.redirected)?;
+                Some(originals.view(&self.shared, destination, &self.rt))
+            }
+        }
     }
 
     /// The host speaks HTTP/2, as far as is known. Where the TLS handshake decides, one connection is opened to learn it,
@@ -118,7 +146,9 @@ impl ClusterView {
 
     /// Somebody waits for a permit, or soon may while an idle connection holds one.
     pub fn is_short(&self) -> bool {
-        self.pool.waiting() > 0 || self.pool.idle_count() > 0 && self.shared.breaker.is_open(Resource::Connections)
+        self.originals.as_ref().is_some_and(Originals::is_short)
+            || self.pool.waiting() > 0
+            || self.pool.idle_count() > 0 && self.shared.breaker.is_open(Resource::Connections)
     }
 
     /// Closes idle connections in time, and those that other workers wait for; lets those who wait look again: permits
@@ -131,6 +161,14 @@ impl ClusterView {
         }
         let timed_out = self.pool.sweep(self.rt.now(), self.shared.config.idle_timeout);
         self.stats.upstream_cx_idle_timeout.add(timed_out as u64);
+        if let Some(originals) = &self.originals {
+            originals.sweep(self.rt.now());
+        }
+    }
+
+    /// No idle connection, and nobody waits for one.
+    pub fn is_unused(&self) -> bool {
+        self.pool.is_unused() && self.originals.as_ref().is_none_or(Originals::is_unused)
     }
 
     /// The cluster is gone from the configuration: nothing is kept idle from now on.
@@ -139,6 +177,9 @@ impl ClusterView {
         self.pool.clear();
         for connection in self.pool.http2.all() {
             connection.retire(self.rt.now());
+        }
+        if let Some(originals) = &self.originals {
+            originals.retire();
         }
     }
 

@@ -170,6 +170,7 @@ pub(super) fn read_service(cx: &Cx, node: &Node, o: &mut Object) -> Option<Servi
         Protocol::Tcp(_) => Versions { h1: false, h2: false },
     };
     let tls = o.maybe("tls", |cx, node| tls::read_listener(cx, node, versions));
+    filter::check_tls(cx, node, &filters, tls.as_ref());
     Some(Service { tls, filters, protocol })
 }
 

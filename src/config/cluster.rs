@@ -10,7 +10,9 @@ use crate::runtime::net::Addr;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cluster {
-    /// At least one.
+    pub discovery: Discovery,
+    /// At least one, if they stand here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<Endpoint>,
     pub load_balancing: LoadBalancing,
     pub protocol: ClusterProtocol,
@@ -33,6 +35,17 @@ pub struct Cluster {
     /// The header that tells a host for whom a connection is. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy_protocol: Option<ProxyVersion>,
+}
+
+/// How the hosts of a cluster are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Discovery {
+    /// They are the endpoints.
+    #[default]
+    Static,
+    /// Each connection's host is where it was to go before it was redirected here.
+    OriginalDst,
 }
 
 /// A version of the PROXY protocol.
@@ -140,6 +153,7 @@ impl Cluster {
     /// A cluster of these endpoints, all else by default.
     pub fn new(endpoints: Vec<Endpoint>) -> Cluster {
         Cluster {
+            discovery: Discovery::default(),
             endpoints,
             load_balancing: LoadBalancing::default(),
             protocol: ClusterProtocol::default(),
@@ -164,10 +178,10 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
     const PROTOCOLS: &[(&str, ClusterProtocol)] =
         &[("h1", ClusterProtocol::H1), ("h2", ClusterProtocol::H2), ("auto", ClusterProtocol::Auto)];
     const PROXY_VERSIONS: &[(&str, ProxyVersion)] = &[("v1", ProxyVersion::V1), ("v2", ProxyVersion::V2)];
+    const DISCOVERY: &[(&str, Discovery)] = &[("static", Discovery::Static), ("original_dst", Discovery::OriginalDst)];
     let default = Cluster::new(Vec::new());
     let mut o = cx.object(node)?;
     o.later(&[
-        "discovery",
         "dns",
         "health_check",
         "outlier_detection",
@@ -177,9 +191,19 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
         "zone_aware",
         "panic_threshold",
     ]);
-    let endpoints = o.required("endpoints", read_endpoints);
+    let discovery = o.optional("discovery", default.discovery, read::one_of(DISCOVERY));
+    let endpoints = match discovery {
+        Discovery::Static => o.required("endpoints", read_endpoints),
+        Discovery::OriginalDst => {
+            if let Some(node) = o.take("endpoints") {
+                cx.refuse::<()>(&node, "has no meaning where \"discovery\" is \"original_dst\"");
+            }
+            Some(Vec::new())
+        }
+    };
     let protocol = o.optional("protocol", default.protocol, read::one_of(PROTOCOLS));
     let cluster = Cluster {
+        discovery,
         load_balancing: o.optional("load_balancing", default.load_balancing, read::one_of(LOAD_BALANCING)),
         protocol,
         tls: o.maybe("tls", |cx, node| tls::read_cluster(cx, node, protocol)),

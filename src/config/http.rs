@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::text::{Complaint, Cx, Node, Object, quote, read, write};
-use super::{Cidr, Http2, http2};
+use super::{CertDetail, Cidr, ForwardClientCert, Http2, client_cert, http2};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Http {
@@ -66,6 +66,10 @@ pub struct Http {
     /// Peers whose `x-forwarded-*` and `x-envoy-*` fields are believed. Default: none.
     #[serde(serialize_with = "write::display_list")]
     pub trusted_proxies: Vec<Cidr>,
+    /// What becomes of `x-forwarded-client-cert`. Default: it is removed.
+    pub forward_client_cert: ForwardClientCert,
+    /// What it says of the certificate of a connection, beside its digest. Default: nothing.
+    pub set_current_client_cert_details: Vec<CertDetail>,
 
     /// Default true.
     pub generate_request_id: bool,
@@ -172,6 +176,8 @@ impl Default for Http {
             use_remote_address: true,
             xff_num_trusted_hops: 0,
             trusted_proxies: Vec::new(),
+            forward_client_cert: ForwardClientCert::default(),
+            set_current_client_cert_details: Vec::new(),
             generate_request_id: true,
             preserve_external_request_id: false,
             always_set_request_id_in_response: false,
@@ -237,7 +243,7 @@ const UNDERSCORES: &[(&str, Underscores)] = &[
     ("drop_header", Underscores::DropHeader),
 ];
 const UPGRADES: &[(&str, Upgrade)] = &[("websocket", Upgrade::Websocket), ("connect", Upgrade::Connect)];
-const LATER: &[&str] = &["strip_any_host_port", "forward_client_cert", "local_reply", "alt_svc"];
+const LATER: &[&str] = &["strip_any_host_port", "local_reply", "alt_svc"];
 
 pub(super) fn read(cx: &Cx, node: &Node) -> Option<Http> {
     let mut o = cx.object(node)?;
@@ -302,6 +308,7 @@ fn read_names(o: &mut Object, h: &mut Http) {
     h.via = o.maybe("via", read_via);
     set(&mut h.xff_num_trusted_hops, o.maybe("xff_num_trusted_hops", read::integer(0..=100)));
     set(&mut h.trusted_proxies, o.maybe("trusted_proxies", read::one_or_list(read_trusted)));
+    (h.forward_client_cert, h.set_current_client_cert_details) = client_cert::read(o);
 }
 
 fn read_flags(o: &mut Object, h: &mut Http) {

@@ -15,6 +15,8 @@ pub struct Listener {
     pub name: String,
     #[serde(serialize_with = "write::display")]
     pub address: Addr,
+    /// Where a connection was to go before netfilter redirected it here counts as its destination. Default false.
+    pub original_dst: bool,
     /// Who may say, before anything else, for whom it connects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy_protocol: Option<ProxyProtocol>,
@@ -93,6 +95,10 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Listener> {
     let address = o.required("address", address::listening);
     let name = name.or_else(|| address.as_ref().map(Addr::to_string)).unwrap_or_default();
     let chains = read_chains(cx, node, &mut o, &name);
+    let original_dst = o.optional("original_dst", false, |cx, node| match (read::boolean(cx, node)?, &address) {
+        (true, Some(Addr::Unix(_))) => cx.refuse(node, "nothing is redirected to a UNIX socket"),
+        (original_dst, _) => Some(original_dst),
+    });
     let proxy_protocol = o.maybe("proxy_protocol", read_proxy_protocol);
     let detect_timeout = o.optional("detect_timeout", Duration::from_secs(5), read::timeout);
     let access_log = o.maybe("access_log", read::one_or_list(access_log::read));
@@ -102,6 +108,7 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Listener> {
     Some(Listener {
         name,
         address: address?,
+        original_dst,
         proxy_protocol,
         detect_timeout,
         access_log,

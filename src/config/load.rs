@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::text::{self, Complaint, Cx, Kind, Problem, Problems, read};
-use super::{Cluster, Config, Listeners, Node, Warnings, Workers, access_log, address, admin, cluster, listeners};
+use super::{
+    Cluster, ClusterProtocol, Config, Listener, Listeners, Node, Protocol, Warnings, Workers, access_log, address,
+    admin, cluster, listeners,
+};
 
 /// Largest file taken, in bytes.
 pub const MAX_FILE: usize = 4 << 20;
@@ -106,6 +109,9 @@ fn read_config(cx: &Cx, root: &text::Node) -> Option<Config> {
     {
         cx.refuse::<()>(node, format!("the address {} is taken by listeners[{at}]", admin.address));
     }
+    if let Some(node) = &given {
+        check_tunnels(cx, node, &listeners, &config.clusters);
+    }
     let empty = given.as_ref().is_none_or(|node| node.elements().is_ok_and(|elements| elements.is_empty()));
     if empty && admin_node.is_none() {
         let complaint = Complaint::new("there is nothing to do").expected("\"listeners\" or \"admin\"");
@@ -113,6 +119,22 @@ fn read_config(cx: &Cx, root: &text::Node) -> Option<Config> {
     }
     o.finish();
     Some(Config { listeners, admin, ..config })
+}
+
+/// A tunnel is asked for in HTTP/1.1: its hosts must speak that.
+fn check_tunnels(cx: &Cx, node: &text::Node, listeners: &[Listener], clusters: &BTreeMap<String, Cluster>) {
+    for chain in listeners.iter().flat_map(|listener| listener.chains.iter()) {
+        let Protocol::Tcp(service) = &chain.service.protocol else { continue };
+        if service.tcp.tunnel.is_none() {
+            continue;
+        }
+        let names = service.routes.iter().flat_map(|route| route.action.clusters());
+        let other = |name: &&str| clusters.get(*name).is_some_and(|cluster| cluster.protocol != ClusterProtocol::H1);
+        if let Some(name) = names.into_iter().find(other) {
+            let what = format!("the tunnel of \"{}\" goes through the cluster \"{name}\"", chain.name);
+            cx.refuse::<()>(node, Complaint::new(what).expected("a cluster of \"protocol\": \"h1\""));
+        }
+    }
 }
 
 fn read_node(cx: &Cx, node: &text::Node) -> Option<Node> {

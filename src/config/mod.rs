@@ -8,6 +8,7 @@ mod address;
 mod admin;
 mod chain;
 mod cidr;
+mod client_cert;
 mod cluster;
 mod file;
 mod filter;
@@ -46,11 +47,14 @@ pub use self::action::{Action, Redirect, Respond, WeightedCluster};
 pub use self::admin::Admin;
 pub use self::chain::{Chain, ChainMatch, HttpService, Protocol, Service, TcpService, TransportKind};
 pub use self::cidr::{Cidr, CidrError};
-pub use self::cluster::{CircuitBreaker, Cluster, ClusterHttp, ClusterProtocol, Endpoint, LoadBalancing, ProxyVersion};
+pub use self::client_cert::{CertDetail, ForwardClientCert};
+pub use self::cluster::{
+    CircuitBreaker, Cluster, ClusterHttp, ClusterProtocol, Discovery, Endpoint, LoadBalancing, ProxyVersion,
+};
 pub use self::file::{File, NoCredentials};
 pub use self::filter::{
-    Buffer, ConnectionLimit, Cors, Echo, Fault, FaultAbort, FaultDelay, Filter, FilterOverride, GrpcStats, GrpcWeb,
-    HeaderMutation, IpRanges, LocalRateLimit, SniCluster,
+    ApprovedSource, Buffer, ClientTlsAuth, ConnectionLimit, Cors, Echo, Fault, FaultAbort, FaultDelay, Filter,
+    FilterOverride, GrpcStats, GrpcWeb, HeaderMutation, IpRanges, LocalRateLimit, SniCluster,
 };
 pub use self::header_edits::{HeaderEdits, HeaderTemplate};
 pub use self::http::{EscapedSlashes, Http, ServerHeader, Underscores, Upgrade, Versions};
@@ -59,14 +63,14 @@ pub use self::listener::{Chains, Listener, ProxyProtocol};
 pub use self::listeners::Listeners;
 pub use self::load::{MAX_FILE, load, parse};
 pub use self::matcher::{Matcher, Pattern};
-pub use self::pin::Pin;
+pub use self::pin::{Pin, parse as parse_pin};
 pub use self::regex::{full_regex, partial_regex};
 pub use self::rewrite::Rewrite;
 pub use self::route::{Connect, Route};
 pub use self::route_l4::{L4Action, L4Match, L4Route};
-pub use self::route_match::{HostPattern, Match, PathMatch, PathPattern};
+pub use self::route_match::{HostPattern, Match, PathMatch, PathPattern, TlsMatch};
 pub use self::san::San;
-pub use self::tcp::Tcp;
+pub use self::tcp::{Tcp, Tunnel};
 pub(crate) use self::text::nearest::nearest;
 pub use self::text::{Problem, Problems};
 pub use self::tls::{Ca, CertificatePair, ClientAuth, ClientAuthMode, ClusterTls, ListenerTls, TlsVersion};

@@ -9,16 +9,19 @@ use crate::grpc::base64;
 /// A SHA-256.
 pub type Pin = [u8; 32];
 
-/// 64 hexadecimal digits; colons between them are skipped.
 pub(super) fn read_hex(cx: &Cx, node: &Node) -> Option<Pin> {
     const EXPECTED: &str = "64 hexadecimal digits, with or without colons: the SHA-256 of a certificate";
     let text = read::string(cx, node)?;
+    parse(&text)
+        .or_else(|| cx.refuse(node, Complaint::new(format!("{} is no fingerprint", quote(&text))).expected(EXPECTED)))
+}
+
+/// 64 hexadecimal digits; colons between them are skipped.
+pub fn parse(text: &str) -> Option<Pin> {
     let digits: Option<Vec<u8>> =
         text.chars().filter(|&c| c != ':').map(|c| c.to_digit(16).map(|digit| digit as u8)).collect();
-    match digits {
-        Some(digits) if digits.len() == 64 => Some(std::array::from_fn(|at| digits[2 * at] << 4 | digits[2 * at + 1])),
-        _ => cx.refuse(node, Complaint::new(format!("{} is no fingerprint", quote(&text))).expected(EXPECTED)),
-    }
+    let digits = digits.filter(|digits| digits.len() == 64)?;
+    Some(std::array::from_fn(|at| digits[2 * at] << 4 | digits[2 * at + 1]))
 }
 
 pub(super) fn read_base64(cx: &Cx, node: &Node) -> Option<Pin> {

@@ -41,7 +41,7 @@ impl Reach {
     /// Records the route at `at`.
     pub(super) fn add(&mut self, at: usize, matches: &Match) {
         self.same.entry(key(matches)).or_insert(at);
-        let fields = matches.headers.is_empty() && matches.query.is_empty();
+        let fields = matches.headers.is_empty() && matches.query.is_empty() && matches.tls.is_none();
         if !(fields && matches.method.is_empty() && matches.grpc.is_none()) {
             return;
         }

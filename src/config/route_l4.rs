@@ -42,6 +42,16 @@ pub enum L4Action {
     Clusters(Vec<WeightedCluster>),
 }
 
+impl L4Action {
+    /// The names of the clusters that it may choose.
+    pub fn clusters(&self) -> Vec<&str> {
+        match self {
+            L4Action::Cluster(name) => vec![name],
+            L4Action::Clusters(shares) => shares.iter().map(|share| share.name.as_str()).collect(),
+        }
+    }
+}
+
 /// What the bytes of a listener travel in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum L4 {

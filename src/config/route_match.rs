@@ -24,11 +24,24 @@ pub struct Match {
     /// gRPC only, or anything but that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grpc: Option<bool>,
+    /// What the connection knows of the client's certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsMatch>,
     #[serde(serialize_with = "write::header_pairs", skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(HeaderName, Matcher)>,
     /// Query parameters, by their first value.
     #[serde(serialize_with = "write::pairs", skip_serializing_if = "Vec::is_empty")]
     pub query: Vec<(String, Matcher)>,
+}
+
+/// Whether a client has shown a certificate, on this connection or in the session that it resumes. On plain text none has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TlsMatch {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presented: Option<bool>,
+    /// It leads to an authority of the listener's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validated: Option<bool>,
 }
 
 /// A host without its port, lower case.
@@ -81,11 +94,27 @@ pub(super) fn read(cx: &Cx, node: &Node, http: &Http) -> Option<Match> {
         path: o.maybe("path", |cx, node| read_path(cx, node, http)),
         method: o.optional("method", Vec::new(), read::some(read::method)),
         grpc: o.maybe("grpc", read::boolean),
+        tls: o.maybe("tls", read_tls),
         headers: o.optional("headers", Vec::new(), read_headers),
         query: o.optional("query", Vec::new(), read_query),
     };
     o.finish();
     Some(matches)
+}
+
+fn read_tls(cx: &Cx, node: &Node) -> Option<TlsMatch> {
+    let mut o = cx.object(node)?;
+    let asks = o.has("presented") || o.has("validated");
+    let tls =
+        TlsMatch { presented: o.maybe("presented", read::boolean), validated: o.maybe("validated", read::boolean) };
+    o.finish();
+    match tls {
+        _ if !asks => cx.refuse(node, Complaint::new("asks for nothing").expected("\"presented\" or \"validated\"")),
+        TlsMatch { presented: Some(false), validated: Some(true) } => {
+            cx.refuse(node, "no certificate is validated that is not presented")
+        }
+        tls => Some(tls),
+    }
 }
 
 pub(super) fn read_host(cx: &Cx, node: &Node) -> Option<HostPattern> {

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use nuncio_http::validate;
 use serde::Serialize;
 
-use super::text::{Cx, Node, read, write};
+use super::text::{Complaint, Cx, Node, quote, read, write};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tcp {
@@ -19,6 +20,16 @@ pub struct Tcp {
     pub half_close_timeout: Option<Duration>,
     /// Hosts that are tried before the client is given up. Default 3, 1 to 100.
     pub max_connect_attempts: u32,
+    /// The hosts are proxies, and are asked to connect further. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<Tunnel>,
+}
+
+/// A CONNECT that is sent to a host before any byte of a client.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Tunnel {
+    /// Where to, with a port: what the CONNECT names.
+    pub host: String,
 }
 
 impl Default for Tcp {
@@ -28,6 +39,7 @@ impl Default for Tcp {
             max_connection_duration: None,
             half_close_timeout: None,
             max_connect_attempts: 3,
+            tunnel: None,
         }
     }
 }
@@ -41,7 +53,25 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Tcp> {
         max_connection_duration: o.optional("max_connection_duration", default.max_connection_duration, timeout()),
         half_close_timeout: o.optional("half_close_timeout", default.half_close_timeout, timeout()),
         max_connect_attempts: o.optional("max_connect_attempts", default.max_connect_attempts, read::integer(1..=100)),
+        tunnel: o.maybe("tunnel", read_tunnel),
     };
     o.finish();
     Some(tcp)
+}
+
+fn read_tunnel(cx: &Cx, node: &Node) -> Option<Tunnel> {
+    let mut o = cx.object(node)?;
+    let host = o.required("host", |cx, node| {
+        let host = read::authority(cx, node)?;
+        // RFC 9112 section 3.2.3: a CONNECT has no port by default.
+        match validate::parse_authority(host.as_bytes()).and_then(|authority| authority.port) {
+            Some(_) => Some(host),
+            None => {
+                let complaint = Complaint::new(format!("{} has no port", quote(&host)));
+                cx.refuse(node, complaint.expected("such as \"db.example.com:5432\""))
+            }
+        }
+    });
+    o.finish();
+    Some(Tunnel { host: host? })
 }

@@ -1,4 +1,4 @@
-//! `ip_allow`, `ip_deny`: who may come, by address. A connection that carries bytes is closed before a byte of it is
+//! `ip_allow`, `ip_deny`: who may come, by address and, if the configuration says, by the names in a certificate. A connection that carries bytes is closed before a byte of it is
 //! read; a request is answered 403, by its client as `x-forwarded-for` gives it where the peer is trusted.
 
 use nuncio_http::RequestHead;
@@ -7,6 +7,7 @@ use super::per_worker::{PerWorker, Shared};
 use super::{Build, Filter, FilterFactory, Flow, LocalReply, StreamCx};
 use crate::config::{self, Cidr};
 use crate::stats::{Handle, RbacStats};
+use crate::tls::Names;
 
 /// Envoy's response code details.
 const DENIED: &str = "rbac_access_denied";
@@ -18,6 +19,8 @@ struct Settings {
     ranges: Vec<Cidr>,
     /// Those in the ranges are let in, or kept out.
     allow: bool,
+    /// Who is let in has one of these, too.
+    san: Option<Names>,
     stats: Handle<RbacStats>,
 }
 
@@ -29,6 +32,8 @@ impl IpRangesFactory {
         IpRangesFactory(PerWorker::new(cx.workers, |index| Settings {
             ranges: config.ranges.clone(),
             allow,
+            // The reader of the configuration has compiled it before; were it not so, nobody would be let in.
+            san: (!config.san.is_empty()).then(|| Names::new(&config.san).unwrap_or_default()),
             stats: stats.worker(index),
         }))
     }
@@ -42,10 +47,14 @@ impl FilterFactory for IpRangesFactory {
 
 impl IpRanges {
     fn lets_in(&self, cx: &StreamCx<'_>) -> bool {
-        let Settings { ranges, allow, stats } = &*self.0;
+        let Settings { ranges, allow, san, stats } = &*self.0;
         // A peer without an address came by a UNIX socket: it is in no range.
         let within = cx.info.client.is_some_and(|client| ranges.iter().any(|range| range.contains(client)));
-        let lets_in = within == *allow;
+        let named = |names: &Names| {
+            let peer = cx.info.connection.tls.as_ref().and_then(|session| session.peer.as_ref());
+            peer.is_some_and(|peer| names.fit(peer))
+        };
+        let lets_in = within == *allow && san.as_ref().is_none_or(named);
         if lets_in { &stats.allowed } else { &stats.denied }.inc();
         lets_in
     }
@@ -77,7 +86,7 @@ mod tests {
         on_worker(|rt| async move {
             // The tests' client is 192.0.2.7.
             let filter = |allow: bool, ranges: &str| {
-                let ranges = config::IpRanges { ranges: vec![ranges.parse().unwrap()] };
+                let ranges = config::IpRanges { ranges: vec![ranges.parse().unwrap()], san: Vec::new() };
                 if allow { config::Filter::IpAllow(ranges) } else { config::Filter::IpDeny(ranges) }
             };
             for (filter, status) in [

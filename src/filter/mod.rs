@@ -22,6 +22,7 @@ mod per_worker;
 mod registry;
 
 mod buffer;
+mod client_tls_auth;
 mod connection_limit;
 mod cors;
 mod fault;
@@ -34,12 +35,14 @@ mod target;
 #[cfg(test)]
 mod testing;
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use nuncio_http::{HeaderList, RequestHead, ResponseHead};
 
 pub use chain::{Chain, Offer, Part};
 pub use chunk::Chunk;
+pub use client_tls_auth::{ApprovedList, MAX_LIST, read_list};
 pub use registry::{Build, Factories, build};
 
 use crate::error::ResponseFlags;
@@ -161,4 +164,9 @@ pub trait Filter {
 /// Makes a filter for each stream. `None`: this stream needs none.
 pub trait FilterFactory: Send + Sync {
     fn new_filter(&self, cx: &StreamCx<'_>) -> Option<Box<dyn Filter>>;
+
+    /// What the control thread keeps up to date for its filters.
+    fn approved_list(&self) -> Option<&Arc<ApprovedList>> {
+        None
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::FilterFactory;
 use super::buffer::BufferFactory;
+use super::client_tls_auth::ClientTlsAuthFactory;
 use super::connection_limit::ConnectionLimitFactory;
 use super::cors::CorsFactory;
 use super::fault::FaultFactory;
@@ -46,6 +47,7 @@ fn factory(filter: &Filter, cx: &mut Build<'_>) -> Arc<dyn FilterFactory> {
         Filter::IpAllow(config) => Arc::new(IpRangesFactory::new(config, true, cx)),
         Filter::IpDeny(config) => Arc::new(IpRangesFactory::new(config, false, cx)),
         Filter::ConnectionLimit(config) => Arc::new(ConnectionLimitFactory::new(config, cx)),
+        Filter::ClientTlsAuth(config) => Arc::new(ClientTlsAuthFactory::new(config, cx)),
         Filter::SniCluster(_) => Arc::new(SniCluster),
         Filter::Echo(_) => Arc::new(Echo),
     }

@@ -7,7 +7,7 @@ use std::task::{Context, Waker};
 use bytes::Bytes;
 use nuncio_http::{BodyLength, HeaderList, Method, RequestHead, ResponseHead, Version};
 
-use super::{Build, Chain, Chunk, Dir, FilterFactory, Offer, Part, StreamCx, StreamEnd, build};
+use super::{ApprovedList, Build, Chain, Chunk, Dir, FilterFactory, Offer, Part, StreamCx, StreamEnd, build};
 use crate::config;
 use crate::runtime::{Rt, run_worker};
 use crate::stats::{Registry, Value};
@@ -38,6 +38,10 @@ impl Setup {
         let factories =
             build(filters, &mut Build { registry: &mut registry, scope: "http", listener: "web", workers: 1 });
         Setup { rt: rt.clone(), registry, factories }
+    }
+
+    pub(super) fn approved_list(&self) -> Arc<ApprovedList> {
+        self.factories[0].approved_list().expect("it has a list").clone()
     }
 
     pub(super) fn stream(&self, head: RequestHead) -> Driven {

@@ -57,12 +57,16 @@ fn admit(stream: Stream, port: &Rc<Port>) {
         Err(_) => return view.stats.downstream_global_cx_overflow.inc(),
     };
     let rt = &port.worker.rt;
+    let original = if view.arrival.original_dst { stream.original_dst() } else { None };
     match at_once {
         Some(chain) => {
-            let info = Rc::new(ConnectionInfo::new(port.worker.next_connection_id(), &stream, chain.name()));
-            serve(chain, Box::new(stream), info, admission, None, rt);
+            let mut info = ConnectionInfo::new(port.worker.next_connection_id(), &stream, chain.name());
+            if let Some(original) = original {
+                (info.local, info.redirected) = (original.into(), true);
+            }
+            serve(chain, Box::new(stream), Rc::new(info), admission, None, rt);
         }
         // On the heap, so that a connection does not pay for its arrival as long as it lives.
-        None => rt.spawn(Box::pin(arrive(Box::new(stream), port.clone(), admission))),
+        None => rt.spawn(Box::pin(arrive(Box::new(stream), original, port.clone(), admission))),
     }
 }

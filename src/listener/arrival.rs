@@ -13,6 +13,8 @@ pub struct Arrival {
     pub proxy_protocol: Option<config::ProxyProtocol>,
     /// The first bytes decide: whether they are a TLS hello, and what it asks for.
     pub peeks: bool,
+    /// Where clients meant to go counts, and not where they were redirected to.
+    pub original_dst: bool,
     /// For PROXY header and hello together.
     pub timeout: Duration,
     /// In the order of the chains.
@@ -38,6 +40,7 @@ impl Arrival {
         Arrival {
             proxy_protocol: listener.proxy_protocol.clone(),
             peeks: listener.chains.iter().any(peeks),
+            original_dst: listener.original_dst,
             timeout: listener.detect_timeout,
             matches: listener.chains.iter().map(|chain| chain.matches.clone()).collect(),
         }

@@ -45,11 +45,16 @@ enum Refused {
     Handshake(HandshakeError),
 }
 
-/// Takes one connection to its chain.
-pub(super) async fn arrive(transport: Box<dyn Transport>, port: Rc<Port>, admission: Admission) {
+/// Takes one connection to its chain. `original`: where it was to go before it was redirected.
+pub(super) async fn arrive(
+    transport: Box<dyn Transport>,
+    original: Option<SocketAddr>,
+    port: Rc<Port>,
+    admission: Admission,
+) {
     let view = port.view();
     let _active = Active::new(&view);
-    let mut arriving = Arriving::new(transport, &port, admission);
+    let mut arriving = Arriving::new(transport, original, &port, admission);
     let arrived = match arriving.find_chain(&view).await {
         Ok(chain) => match &chain.tls {
             Some(tls) => arriving.shake_hands(tls).await.map(|()| chain),
@@ -99,7 +104,9 @@ struct Arriving {
     admission: Admission,
     timer: Timer,
     source: Addr,
+    /// The socket's own address, or where the client meant to go: what netfilter says, or the PROXY header.
     destination: Addr,
+    own: Addr,
     /// A PROXY header gave the addresses.
     proxied: bool,
     direct: Addr,
@@ -108,13 +115,14 @@ struct Arriving {
 }
 
 impl Arriving {
-    fn new(transport: Box<dyn Transport>, port: &Port, admission: Admission) -> Arriving {
+    fn new(transport: Box<dyn Transport>, original: Option<SocketAddr>, port: &Port, admission: Admission) -> Arriving {
         Arriving {
             buffer: ReadBuffer::new(&port.worker.buffers),
             admission,
             timer: port.worker.rt.timer(),
             source: transport.peer_addr().clone(),
-            destination: transport.local_addr().clone(),
+            destination: original.map_or_else(|| transport.local_addr().clone(), Addr::Inet),
+            own: transport.local_addr().clone(),
             direct: transport.peer_addr().clone(),
             transport: Some(transport),
             worker: port.worker.clone(),
@@ -236,6 +244,7 @@ impl Arriving {
         let asked = asked.or_else(|| self.session.as_ref().and_then(|session| session.sni.clone()));
         let info = ConnectionInfo {
             remote: self.source,
+            redirected: self.destination != self.own,
             local: self.destination,
             direct_remote: self.proxied.then(|| Box::new(self.direct)),
             server_name: asked.map(String::into_boxed_str),

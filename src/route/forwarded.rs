@@ -53,7 +53,7 @@ fn is_trusted(peer: Option<IpAddr>, http: &Http) -> bool {
     peer.is_some_and(|peer| is_one_of(&http.trusted_proxies, peer))
 }
 
-/// A field by which a proxy speaks of the client, or to another proxy.
+/// A field by which a proxy speaks of the client, or to another proxy. For `x-forwarded-client-cert` see `client_cert`.
 fn is_forwarding(field: &Field<'_>) -> bool {
     match field.id {
         HeaderId::Forwarded | HeaderId::XRealIp => true,

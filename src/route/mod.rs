@@ -2,6 +2,7 @@
 //! proxy adds. No I/O; every input is an argument.
 
 mod action;
+mod client_cert;
 mod forwarded;
 mod host;
 mod index;
@@ -17,6 +18,7 @@ mod table;
 mod testing;
 
 pub use action::{Action, ClusterRef, Respond, WeightedClusters};
+pub use client_cert::{Element as CertElement, apply as apply_client_cert};
 pub use forwarded::{Forwarded, IpText, apply as apply_forwarded};
 pub use host::normalise_host;
 pub use l4::{L4Action, L4Info, L4Route, L4Table};

@@ -8,8 +8,9 @@ use regex_lite::Regex;
 use super::host::normalise_host;
 use super::matcher::{HeaderMatcher, QueryMatcher};
 use crate::config::full_regex;
-use crate::config::{HostPattern, PathMatch, PathPattern};
+use crate::config::{HostPattern, PathMatch, PathPattern, TlsMatch};
 use crate::grpc::is_grpc;
+use crate::tls::Peer;
 
 /// A request as predicates see it.
 #[derive(Debug)]
@@ -19,11 +20,13 @@ pub struct Subject<'a> {
     pub host: Cow<'a, [u8]>,
     /// Canonical, without its query.
     pub path: &'a [u8],
+    /// The client's certificate.
+    pub peer: Option<&'a Peer>,
 }
 
 impl<'a> Subject<'a> {
-    pub fn new(head: &'a RequestHead) -> Subject<'a> {
-        Subject { head, host: normalise_host(head.authority()), path: head.path() }
+    pub fn new(head: &'a RequestHead, peer: Option<&'a Peer>) -> Subject<'a> {
+        Subject { head, host: normalise_host(head.authority()), path: head.path(), peer }
     }
 }
 
@@ -39,6 +42,7 @@ pub enum Predicate {
     Method(Vec<Method>),
     /// Whether it is gRPC, by its content type; gRPC-Web is not.
     Grpc(bool),
+    Tls(TlsMatch),
     Header(HeaderMatcher),
     Query(QueryMatcher),
 }
@@ -51,6 +55,11 @@ impl Predicate {
             Predicate::Path(path) => path.matches(subject.path),
             Predicate::Method(methods) => methods.contains(&subject.head.method),
             Predicate::Grpc(grpc) => is_grpc(&subject.head.headers) == *grpc,
+            Predicate::Tls(tls) => {
+                let validated = subject.peer.is_some_and(|peer| peer.validated);
+                tls.presented.is_none_or(|presented| presented == subject.peer.is_some())
+                    && tls.validated.is_none_or(|asked| asked == validated)
+            }
             Predicate::Header(header) => header.matches(subject.head),
             Predicate::Query(query) => query.matches(subject.head),
         }
@@ -61,7 +70,11 @@ impl Predicate {
         match self {
             Predicate::NotConnect | Predicate::Host(_) => true,
             Predicate::Path(path) => path.kind != PathKind::Regex,
-            Predicate::Method(_) | Predicate::Grpc(_) | Predicate::Header(_) | Predicate::Query(_) => false,
+            Predicate::Method(_)
+            | Predicate::Grpc(_)
+            | Predicate::Tls(_)
+            | Predicate::Header(_)
+            | Predicate::Query(_) => false,
         }
     }
 }

@@ -14,6 +14,7 @@ use super::path::PathOptions;
 use super::predicate::{PathPredicate, Predicate, Subject, normalise_pattern};
 use super::rewrite::Rewrite;
 use crate::config::{self, Connect, FilterOverride, HeaderEdits, HostPattern, Http, Upgrade};
+use crate::tls::Peer;
 
 /// Shared by all workers, never changed.
 #[derive(Debug, Default)]
@@ -82,9 +83,10 @@ impl RouteTable {
         Ok(table)
     }
 
-    /// The first route in file order whose every predicate holds. The target of `head` is canonical.
-    pub fn find(&self, head: &RequestHead) -> Option<&Arc<Route>> {
-        let subject = Subject::new(head);
+    /// The first route in file order whose every predicate holds. The target of `head` is canonical; `peer` is the client's
+    /// certificate.
+    pub fn find(&self, head: &RequestHead, peer: Option<&Peer>) -> Option<&Arc<Route>> {
+        let subject = Subject::new(head, peer);
         let connect = head.method == Method::Connect;
         let accept = |index: u32| {
             let route = &self.routes[index as usize];
@@ -197,6 +199,7 @@ fn predicates(
         predicates.push(Predicate::Method(matches.method.clone()));
     }
     predicates.extend(matches.grpc.map(Predicate::Grpc));
+    predicates.extend(matches.tls.map(Predicate::Tls));
     for (name, matcher) in &matches.headers {
         predicates.push(Predicate::Header(HeaderMatcher::new(name, matcher)?));
     }

@@ -8,9 +8,11 @@
 //! not change is not touched: a cluster that is the same keeps its hosts, pools and counters; a listener keeps
 //! its socket and its connections, which meet the new routes with their next request.
 
+mod approved;
 mod certificates;
 mod chain;
 mod drain;
+mod fetch;
 mod operator;
 mod process;
 mod reload;

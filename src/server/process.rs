@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::listener::ConnectionLimit;
 use crate::runtime::control::{self, Receiver};
 use crate::runtime::mailbox::Sender;
-use crate::runtime::net::{Addr, ListenOptions, Listener};
+use crate::runtime::net::{Addr, ListenOptions, Listener, SocketFile};
 use crate::stats::{AccessLogStats, ClusterManagerStats, Handle, ListenerManagerStats, Registry, Scope, ServerStats};
 
 /// What the process is doing, as `/ready` and `/server_info` say it.
@@ -41,9 +41,13 @@ pub(super) struct Process {
     pub(super) connections: Arc<ConnectionLimit>,
     /// Where each listener is bound, with the port that the kernel chose, by key.
     pub(super) bound: BTreeMap<String, Addr>,
+    /// Those of UNIX sockets, by key: a file goes when its listener stops accepting, which is before its sockets are closed.
+    files: BTreeMap<String, SocketFile>,
     /// Where the admin port is bound.
     pub(super) admin: Option<Addr>,
     snapshot: Arc<Snapshot>,
+    /// Told whenever another snapshot runs.
+    applied: control::Sender<()>,
     default_connections: u64,
     /// Those of the process itself, kept over reloads.
     scopes: (Arc<Scope<ServerStats>>, Arc<Scope<AccessLogStats>>),
@@ -70,7 +74,7 @@ pub(super) struct WorkerSockets {
 
 impl Process {
     /// Nothing runs yet. `connections`: most connections, unless the configuration says.
-    pub(super) fn new(workers: usize, options: Options, connections: u64) -> Process {
+    pub(super) fn new(workers: usize, options: Options, connections: u64, applied: control::Sender<()>) -> Process {
         let mut registry = Registry::new();
         let server = registry.scope::<ServerStats>("server", workers);
         let access_log = registry.scope::<AccessLogStats>("access_log", workers);
@@ -89,8 +93,10 @@ impl Process {
             started: control::now(),
             connections: Arc::new(ConnectionLimit::new(connections)),
             bound: BTreeMap::new(),
+            files: BTreeMap::new(),
             admin: None,
             snapshot: Arc::new(Snapshot::default()),
+            applied,
             default_connections: connections,
             scopes: (server, access_log),
             listeners,
@@ -150,15 +156,19 @@ impl Process {
 
     /// Makes a prepared configuration the running one. Cannot fail.
     pub(super) fn apply(&mut self, prepared: Prepared) {
-        let Prepared { snapshot, sockets, renewed } = prepared;
+        let Prepared { snapshot, mut sockets, renewed } = prepared;
         self.count_changes(&snapshot);
-        if let Some(first) = sockets.first() {
-            let streams = first.streams.iter().map(|(key, socket)| (key.clone(), socket.local_addr().clone()));
+        if let Some(first) = sockets.first_mut() {
+            for (key, socket) in &mut first.streams {
+                self.bound.insert(key.clone(), socket.local_addr().clone());
+                self.files.extend(socket.take_file().map(|file| (key.clone(), file)));
+            }
             let udp = first.udp.iter().map(|(key, socket)| (key.clone(), Addr::Inet(socket.local_addr())));
-            self.bound.extend(streams.chain(udp));
+            self.bound.extend(udp);
         }
         let keys: BTreeSet<&String> = snapshot.keys().collect();
         self.bound.retain(|key, _| keys.contains(key));
+        self.files.retain(|key, _| keys.contains(key));
         for (listener, config) in snapshot.listeners.iter().zip(&snapshot.config.listeners) {
             listener.connections.set(config.max_connections);
         }
@@ -174,6 +184,8 @@ impl Process {
             // A worker that has ended is an event of its own.
             let _ = mailbox.send(Command::Apply { snapshot: self.snapshot.clone(), sockets });
         }
+        // Full: whoever is told has not looked yet.
+        let _ = self.applied.try_send(());
         self.forget_unused();
     }
 
@@ -234,6 +246,7 @@ impl Process {
         self.stats.live.set(0);
         self.stats.state.set(1);
         self.bound.clear();
+        self.files.clear();
         self.listeners.total_listeners_active.set(0);
         let (done, receiver) = control::channel(self.workers.max(1));
         for mailbox in &self.mailboxes {
@@ -284,7 +297,8 @@ impl Process {
         Started { listeners, admin: self.admin.as_ref(), workers: self.workers }
     }
 
-    pub(super) fn stop(&self) {
+    pub(super) fn stop(&mut self) {
+        self.files.clear();
         for mailbox in &self.mailboxes {
             let _ = mailbox.send(Command::Stop);
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::process::Process;
 use super::worker::{Command, Shared, worker_main};
-use super::{certificates, drain, operator, watch};
+use super::{approved, certificates, drain, operator, watch};
 use crate::config::{Config, Workers};
 use crate::runtime::control::{self, Control, Receiver, Sender};
 use crate::runtime::net::Addr;
@@ -90,7 +90,8 @@ async fn main(
     if connections < LEAST_CONNECTIONS {
         log::warn!("the open-file limit of {files} leaves room for hardly any connection");
     }
-    let mut process = Process::new(count, options, connections.max(LEAST_CONNECTIONS));
+    let (applied, is_applied) = control::channel(1);
+    let mut process = Process::new(count, options, connections.max(LEAST_CONNECTIONS), applied);
     let prepared = process.prepare(config)?;
     let threads = start_workers(&mut process, &events)?;
     process.apply(prepared);
@@ -99,6 +100,7 @@ async fn main(
     let process = Rc::new(RefCell::new(process));
     control.spawn(watch::watch(process.clone(), events.clone()));
     control.spawn(certificates::watch(process.clone()));
+    control.spawn(approved::follow(control.clone(), process.clone(), is_applied));
     operator::start(&control, &process, &events)?;
     control.spawn(watchdog(process.clone(), systemd::watchdog_interval()));
 
@@ -106,7 +108,7 @@ async fn main(
     started(&process.borrow().started_view());
     notifier.ready();
     let result = serve(&process, &inbox, &notifier).await;
-    process.borrow().stop();
+    process.borrow_mut().stop();
     for thread in threads {
         // A panic of a worker's own loop was logged when it happened.
         let _ = thread.join();

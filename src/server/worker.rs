@@ -322,7 +322,7 @@ async fn sweep(state: Rc<State>) {
     loop {
         state.worker.rt.sleep(pause).await;
         let clusters = state.clusters.borrow().clone();
-        state.retired_clusters.borrow_mut().retain(|view| !view.pool.is_unused());
+        state.retired_clusters.borrow_mut().retain(|view| !view.is_unused());
         let retired = state.retired_clusters.borrow().clone();
         let mut short = false;
         for view in clusters.iter().chain(&retired) {

@@ -45,6 +45,20 @@ scope! {
 }
 
 scope! {
+    /// Filter `client_tls_auth`, below `auth.clientssl.<chain>`.
+    pub struct ClientTlsAuthStats {
+        update_success: Counter,
+        update_failure: Counter,
+        auth_no_ssl: Counter,
+        auth_ip_allowlist: Counter,
+        auth_digest_match: Counter,
+        auth_digest_no_match: Counter,
+        /// Certificates on the list.
+        total_principals: Gauge,
+    }
+}
+
+scope! {
     /// Filter `connection_limit`.
     pub struct ConnectionLimitStats {
         active_connections: Gauge = "connection_limit.active_connections",

@@ -26,7 +26,9 @@ mod udp;
 pub use cluster::ClusterStats;
 pub use codes::Codes;
 pub use family::{Family, Origin};
-pub use filter::{BufferStats, ConnectionLimitStats, CorsStats, FaultStats, LocalRateLimitStats, RbacStats};
+pub use filter::{
+    BufferStats, ClientTlsAuthStats, ConnectionLimitStats, CorsStats, FaultStats, LocalRateLimitStats, RbacStats,
+};
 pub use grpc::GrpcMethodStats;
 pub use histogram::{BOUNDS_MS, Histogram, HistogramSnapshot, QUANTILES};
 pub use host::HostStats;

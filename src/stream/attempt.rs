@@ -73,9 +73,12 @@ impl Stream {
             Action::Clusters(clusters) => clusters.pick(fastrand::u64(..)),
             Action::Redirect(_) | Action::Respond(_) => return Err(Error::local(Kind::NoRoute)),
         };
-        let view = self.listener.clusters[cluster.slot].clone();
+        let view = &self.listener.clusters[cluster.slot];
         self.info.cluster = Some(view.name.clone());
-        Ok(view)
+        view.serving(&self.info.connection).ok_or_else(|| {
+            view.stats.upstream_cx_none_healthy.inc();
+            Error::local(Kind::NoHealthyHost)
+        })
     }
 
     /// Picks the first host.

@@ -36,6 +36,7 @@ impl Stream {
         }
         let peer = self.info.connection.remote.inet().map(|peer| peer.ip());
         let forwarded = route::apply_forwarded(head, peer, self.info.connection.scheme(), http);
+        self.info.connection.apply_client_cert(&mut head.headers, http);
         self.info.client = forwarded.client;
         route::apply_request_id(head, forwarded.trusted, http);
         if let Some(via) = &http.via {
@@ -46,7 +47,7 @@ impl Stream {
 
     pub(super) fn find_route(&mut self) {
         let Some(head) = &self.info.request else { return };
-        self.route = self.listener.routes.find(head).map(|route| route.index);
+        self.route = self.listener.routes.find(head, self.info.connection.peer()).map(|route| route.index);
         if let Some(route) = self.route.map(|route| self.listener.route(route)) {
             if !route.name.is_empty() {
                 self.info.route = Some(route.name.clone());

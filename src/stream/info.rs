@@ -1,7 +1,7 @@
 //! What is known of a stream, gathered as it goes: what access logs, header templates, stats and filters read.
 //! Nothing here is a string built on the way: texts are borrowed from heads, shared, or static.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -9,10 +9,12 @@ use std::time::{Instant, SystemTime};
 use nuncio_http::{HeaderList, RequestHead, ResponseHead, Scheme};
 
 use crate::cluster::HostView;
+use crate::config::Http;
 use crate::error::ResponseFlags;
+use crate::route::{self, CertElement};
 use crate::runtime::net::Addr;
 use crate::runtime::{Rt, Transport};
-use crate::tls::Session;
+use crate::tls::{Peer, Session};
 
 /// The downstream connection, shared by its streams.
 #[derive(Debug)]
@@ -21,7 +23,10 @@ pub struct ConnectionInfo {
     pub id: u64,
     /// The peer of the socket, or for whom it connects by its PROXY header.
     pub remote: Addr,
+    /// The socket's own address, or where the client meant to go.
     pub local: Addr,
+    /// `local` is another address than the socket's own.
+    pub redirected: bool,
     /// The peer of the socket, where that is another one.
     pub direct_remote: Option<Box<Addr>>,
     /// The name of the listener, or of its chain.
@@ -30,6 +35,8 @@ pub struct ConnectionInfo {
     pub server_name: Option<Box<str>>,
     /// What the TLS handshake with the client agreed on.
     pub tls: Option<Rc<Session>>,
+    /// What upstreams are told of its certificate, once it was asked for.
+    pub client_cert: OnceCell<Box<CertElement>>,
     /// Bytes of request bodies that its streams keep to send them again.
     pub replay: Cell<usize>,
 }
@@ -37,33 +44,29 @@ pub struct ConnectionInfo {
 impl ConnectionInfo {
     /// A connection that is what its socket says.
     pub fn new(id: u64, transport: &dyn Transport, listener: &Arc<str>) -> ConnectionInfo {
+        ConnectionInfo::of(id, transport.peer_addr().clone(), transport.local_addr().clone(), listener.clone())
+    }
+
+    /// A connection, or a session of datagrams, between these two.
+    pub fn of(id: u64, remote: Addr, local: Addr, listener: Arc<str>) -> ConnectionInfo {
         ConnectionInfo {
             id,
-            remote: transport.peer_addr().clone(),
-            local: transport.local_addr().clone(),
+            remote,
+            local,
+            redirected: false,
             direct_remote: None,
-            listener: listener.clone(),
+            listener,
             server_name: None,
             tls: None,
+            client_cert: OnceCell::new(),
             replay: Cell::new(0),
         }
     }
-}
 
-#[cfg(test)]
-impl ConnectionInfo {
-    /// For tests: a connection between these two, to the listener `web`.
+    /// For tests: a connection to the listener `web`.
+    #[cfg(test)]
     pub fn between(remote: &str, local: &str) -> ConnectionInfo {
-        ConnectionInfo {
-            id: 1,
-            remote: remote.parse().unwrap(),
-            local: local.parse().unwrap(),
-            direct_remote: None,
-            listener: Arc::from("web"),
-            server_name: None,
-            tls: None,
-            replay: Cell::new(0),
-        }
+        ConnectionInfo::of(1, remote.parse().unwrap(), local.parse().unwrap(), Arc::from("web"))
     }
 }
 
@@ -71,6 +74,16 @@ impl ConnectionInfo {
     /// By what the transport is.
     pub fn scheme(&self) -> Scheme {
         if self.tls.is_some() { Scheme::Https } else { Scheme::Http }
+    }
+
+    /// The client's certificate.
+    pub fn peer(&self) -> Option<&Peer> {
+        self.tls.as_ref()?.peer.as_ref()
+    }
+
+    /// Settles `x-forwarded-client-cert` of a request.
+    pub fn apply_client_cert(&self, headers: &mut HeaderList, http: &Http) {
+        route::apply_client_cert(headers, http, self.tls.as_deref(), &self.client_cert);
     }
 
     /// The peer of the socket.

@@ -7,16 +7,20 @@ use nuncio_x509::{Certificate, SanName, parse};
 use rustls::pki_types::CertificateDer;
 use rustls::{CertificateError, Error};
 
-use super::session::sha256;
+use super::session::{Peer, sha256};
 use crate::config::{Pin, San};
 use crate::route::Matcher;
 
 /// An empty list allows everything.
 pub(super) struct Allowed {
-    names: Vec<Name>,
+    names: Names,
     sha256: Vec<Pin>,
     spki: Vec<Pin>,
 }
+
+/// Names, one of which a certificate must have. The default has none, and nothing fits.
+#[derive(Default)]
+pub struct Names(Vec<Name>);
 
 /// A compiled [`San`].
 enum Name {
@@ -31,6 +35,36 @@ impl Allowed {
     /// # Errors
     /// A regular expression that does not compile: the reader of the configuration finds it first.
     pub(super) fn new(names: &[San], sha256: &[Pin], spki: &[Pin]) -> Result<Allowed, String> {
+        Ok(Allowed { names: Names::new(names)?, sha256: sha256.to_vec(), spki: spki.to_vec() })
+    }
+
+    /// Certificates are told by their names, whatever name was asked for.
+    pub(super) fn has_names(&self) -> bool {
+        !self.names.0.is_empty()
+    }
+
+    /// A pin of either kind, and a name.
+    pub(super) fn check(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
+        let pinned = !self.sha256.is_empty() || !self.spki.is_empty();
+        if pinned && self.sha256.contains(&sha256(certificate)) && !self.has_names() {
+            return Ok(());
+        }
+        if !pinned && !self.has_names() {
+            return Ok(());
+        }
+        let parsed = parse(certificate).map_err(|_| CertificateError::BadEncoding)?;
+        let fits = !pinned || self.sha256.contains(&sha256(certificate)) || self.spki.contains(&sha256(parsed.spki()));
+        if fits && (!self.has_names() || self.names.are_in(&parsed)?) {
+            return Ok(());
+        }
+        Err(CertificateError::ApplicationVerificationFailure.into())
+    }
+}
+
+impl Names {
+    /// # Errors
+    /// As [`Allowed::new`].
+    pub fn new(names: &[San]) -> Result<Names, String> {
         let names = names.iter().map(|name| {
             Ok(match name {
                 San::Dns(name) => Name::Dns(name.clone()),
@@ -40,34 +74,17 @@ impl Allowed {
                 San::Text(matcher) => Name::Text(Matcher::new(matcher).map_err(|error| error.to_string())?),
             })
         });
-        Ok(Allowed { names: names.collect::<Result<_, String>>()?, sha256: sha256.to_vec(), spki: spki.to_vec() })
+        Ok(Names(names.collect::<Result<_, String>>()?))
     }
 
-    /// Certificates are told by their names, whatever name was asked for.
-    pub(super) fn has_names(&self) -> bool {
-        !self.names.is_empty()
+    /// The peer's certificate leads to an authority and has one of them: anybody can write a name into a certificate.
+    pub fn fit(&self, peer: &Peer) -> bool {
+        peer.validated && parse(&peer.chain[0]).is_ok_and(|certificate| self.are_in(&certificate) == Ok(true))
     }
 
-    /// A pin of either kind, and a name.
-    pub(super) fn check(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
-        let pinned = !self.sha256.is_empty() || !self.spki.is_empty();
-        if pinned && self.sha256.contains(&sha256(certificate)) && self.names.is_empty() {
-            return Ok(());
-        }
-        if !pinned && self.names.is_empty() {
-            return Ok(());
-        }
-        let parsed = parse(certificate).map_err(|_| CertificateError::BadEncoding)?;
-        let fits = !pinned || self.sha256.contains(&sha256(certificate)) || self.spki.contains(&sha256(parsed.spki()));
-        if fits && (self.names.is_empty() || self.has_name(&parsed)?) {
-            return Ok(());
-        }
-        Err(CertificateError::ApplicationVerificationFailure.into())
-    }
-
-    fn has_name(&self, certificate: &Certificate<'_>) -> Result<bool, Error> {
+    fn are_in(&self, certificate: &Certificate<'_>) -> Result<bool, Error> {
         let names = certificate.subject_alt_names().map_err(|_| CertificateError::BadEncoding)?;
-        Ok(names.iter().any(|name| self.names.iter().any(|allowed| allowed.matches(name))))
+        Ok(names.iter().any(|name| self.0.iter().any(|allowed| allowed.matches(name))))
     }
 }
 
@@ -108,7 +125,7 @@ fn email_matches(allowed: &str, name: &str) -> bool {
 
 impl fmt::Debug for Allowed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} names, {} pins", self.names.len(), self.sha256.len() + self.spki.len())
+        write!(f, "{} names, {} pins", self.names.0.len(), self.sha256.len() + self.spki.len())
     }
 }
 

@@ -6,13 +6,15 @@ use rustls::pki_types::CertificateDer;
 use super::files::SOON;
 
 /// A certificate that is in use.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CertificateInfo {
     /// The file, as the configuration names it.
     pub path: String,
     pub subject: String,
     /// DNS names and addresses that it is for.
     pub names: Vec<String>,
+    /// The DNS names alone, as they are written.
+    pub dns: Vec<String>,
     /// URIs that it is for, as SPIFFE has them.
     pub uris: Vec<String>,
     /// Hexadecimal.
@@ -26,12 +28,15 @@ pub struct CertificateInfo {
 impl CertificateInfo {
     pub(super) fn of(path: &str, certificate: &CertificateDer<'_>) -> Result<CertificateInfo, Error> {
         let parsed = parse(certificate)?;
-        let (mut names, mut uris) = (Vec::new(), Vec::new());
+        let (mut names, mut dns, mut uris) = (Vec::new(), Vec::new(), Vec::new());
         for name in parsed.subject_alt_names()? {
             match name {
-                SanName::Dns(name) => names.push(name.to_ascii_lowercase()),
+                SanName::Dns(name) => {
+                    names.push(name.to_ascii_lowercase());
+                    dns.push(name.to_owned());
+                }
                 SanName::Ip(ip) => names.push(ip.to_string()),
-                SanName::Uri(uri) => uris.push(uri.to_string()),
+                SanName::Uri(uri) => uris.push(uri.to_owned()),
                 _ => {}
             }
         }
@@ -39,6 +44,7 @@ impl CertificateInfo {
             path: path.to_owned(),
             subject: parsed.subject().to_owned(),
             names,
+            dns,
             uris,
             serial: parsed.serial().iter().map(|byte| format!("{byte:02x}")).collect(),
             not_before: parsed.not_before(),

@@ -9,6 +9,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{SignatureAlgorithm, SignatureScheme};
 
+use super::certificate_info::CertificateInfo;
 use super::session::Hello;
 
 /// The certificates of one listener. Never changed: a rotation makes new ones.
@@ -22,50 +23,58 @@ pub(super) struct Certificates {
     validates: bool,
 }
 
+/// A certificate with its key, and what it says.
+#[derive(Clone)]
+pub(super) struct Own {
+    pub(super) certified: Arc<CertifiedKey>,
+    pub(super) info: Arc<CertificateInfo>,
+}
+
 /// Certificates for one name: at most one for each kind of key, the cheapest first.
 #[derive(Default)]
-struct Set(Vec<Arc<CertifiedKey>>);
+struct Set(Vec<Own>);
 
 impl Set {
-    fn add(&mut self, certified: &Arc<CertifiedKey>) {
-        let algorithm = certified.key.algorithm();
-        if self.0.iter().all(|other| other.key.algorithm() != algorithm) {
-            self.0.push(certified.clone());
+    fn add(&mut self, own: &Own) {
+        let algorithm = own.certified.key.algorithm();
+        if self.0.iter().all(|other| other.certified.key.algorithm() != algorithm) {
+            self.0.push(own.clone());
             // An RSA signature costs ten of the others.
-            self.0.sort_by_key(|certified| certified.key.algorithm() == SignatureAlgorithm::RSA);
+            self.0.sort_by_key(|own| own.certified.key.algorithm() == SignatureAlgorithm::RSA);
         }
     }
 
     /// One whose signature the client can check. If there is none, the handshake says so.
-    fn choose(&self, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        let fits = |certified: &&Arc<CertifiedKey>| certified.key.choose_scheme(schemes).is_some();
-        self.0.iter().find(fits).or(self.0.first()).cloned()
+    fn choose(&self, schemes: &[SignatureScheme]) -> Option<&Own> {
+        let fits = |own: &&Own| own.certified.key.choose_scheme(schemes).is_some();
+        self.0.iter().find(fits).or(self.0.first())
     }
 }
 
 impl Certificates {
-    /// `pairs`: each certificate with the names that it is for, in the order of the configuration. The first is also for
-    /// everything else, together with others for a name of its.
-    pub(super) fn new(pairs: &[(Arc<CertifiedKey>, &[String])], validates: bool) -> Certificates {
+    /// `all` in the order of the configuration. The first is also for everything else, together with others for a name of
+    /// its.
+    pub(super) fn new(all: &[Own], validates: bool) -> Certificates {
         let (mut exact, mut wildcard) = (HashMap::<_, Set>::new(), HashMap::<_, Set>::new());
         let mut default = Set::default();
-        let first = pairs.first().map_or(&[][..], |(_, names)| names);
-        for (at, (certified, names)) in pairs.iter().enumerate() {
+        let first = all.first().map_or(&[][..], |own| &own.info.names);
+        for (at, own) in all.iter().enumerate() {
+            let names = &own.info.names;
             if at == 0 || names.iter().any(|name| first.contains(name)) {
-                default.add(certified);
+                default.add(own);
             }
             // Addresses are not asked for.
             for name in names.iter().filter(|name| name.parse::<IpAddr>().is_err()) {
                 match name.strip_prefix("*.") {
-                    Some(suffix) => wildcard.entry(suffix.to_owned()).or_default().add(certified),
-                    None => exact.entry(name.clone()).or_default().add(certified),
+                    Some(suffix) => wildcard.entry(suffix.to_owned()).or_default().add(own),
+                    None => exact.entry(name.clone()).or_default().add(own),
                 }
             }
         }
         Certificates { exact, wildcard, default, validates }
     }
 
-    fn choose(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+    fn choose(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<&Own> {
         let of_name = name.and_then(|name| self.exact.get(name).or_else(|| self.wildcard.get(name.split_once('.')?.1)));
         of_name.unwrap_or(&self.default).choose(schemes)
     }
@@ -80,8 +89,8 @@ impl ResolvesServerCert for Certificates {
             name
         });
         let chosen = self.choose(sni.as_deref(), hello.signature_schemes());
-        Hello { sni, validates: self.validates }.note();
-        chosen
+        Hello { sni, validates: self.validates, local: chosen.map(|own| own.info.clone()) }.note();
+        chosen.map(|own| own.certified.clone())
     }
 }
 

@@ -93,9 +93,20 @@ impl ClientContext {
 
     /// Shakes hands with a host, which the configuration calls `host` if it has a name.
     pub fn connect(&self, io: Box<dyn runtime::Transport>, host: Option<&str>) -> Connect {
+        self.connect_as(self.config.clone(), io, host)
+    }
+
+    /// The same with a host that has to speak HTTP/1.1 then.
+    pub fn connect_http1(&self, io: Box<dyn runtime::Transport>) -> Connect {
+        let mut config = (*self.config).clone();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        self.connect_as(Arc::new(config), io, None)
+    }
+
+    fn connect_as(&self, config: Arc<ClientConfig>, io: Box<dyn runtime::Transport>, host: Option<&str>) -> Connect {
         match self.server_name(host, io.peer_addr()) {
             Some(name) => {
-                let connect = handshake::connect(io, self.config.clone(), name);
+                let connect = handshake::connect(io, config, name);
                 if self.validates { connect } else { connect.unvalidated() }
             }
             None => Connect::impossible("a host without name or address needs an \"sni\""),

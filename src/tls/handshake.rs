@@ -152,7 +152,7 @@ pub fn connect(io: Box<dyn runtime::Transport>, config: Arc<ClientConfig>, name:
         _ => None,
     };
     let mut handshake = Handshake::new(io, Engine::client(config, name), BytesMut::new());
-    (handshake.sni, handshake.validates) = (sni, true);
+    handshake.hello = Hello { sni, validates: true, local: None };
     Connect { handshake }
 }
 
@@ -176,14 +176,12 @@ impl Connect {
     /// One that fails at once.
     pub(super) fn impossible(why: &str) -> Connect {
         let failed = Some(HandshakeError::new(HandshakeErrorKind::Other, why));
-        Connect {
-            handshake: Handshake { state: None, failed, is_server: false, seen: false, sni: None, validates: false },
-        }
+        Connect { handshake: Handshake { state: None, failed, is_server: false, seen: false, hello: Hello::default() } }
     }
 
     /// The configuration verifies no authority.
     pub(super) fn unvalidated(mut self) -> Connect {
-        self.handshake.validates = false;
+        self.handshake.hello.validates = false;
         self
     }
 
@@ -200,8 +198,8 @@ struct Handshake {
     is_server: bool,
     /// The first bytes of the peer were looked at.
     seen: bool,
-    sni: Option<String>,
-    validates: bool,
+    /// What the hello said, the client's or ours.
+    hello: Hello,
 }
 
 impl Handshake {
@@ -211,13 +209,13 @@ impl Handshake {
             Ok(engine) => (Some(State::new(io, engine, first)), None),
             Err(error) => (None, Some(HandshakeError::from(&error))),
         };
-        Handshake { state, failed, is_server, seen: false, sni: None, validates: false }
+        Handshake { state, failed, is_server, seen: false, hello: Hello::default() }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(Transport, Rc<Session>), HandshakeError>> {
         match ready!(self.poll_done(cx)) {
             Ok(state) => {
-                let session = Session::new(state.engine.common(), self.sni.take(), self.validates);
+                let session = Session::new(state.engine.common(), std::mem::take(&mut self.hello));
                 Poll::Ready(Ok((Transport::new(state), Rc::new(session))))
             }
             Err(error) => {
@@ -241,7 +239,7 @@ impl Handshake {
             while state.unread && state.engine.is_handshaking() {
                 let step = state.step(None, 0);
                 if let Some(hello) = Hello::take() {
-                    (self.sni, self.validates) = (hello.sni, hello.validates);
+                    self.hello = hello;
                 }
                 if step == Step::Blocked {
                     break;

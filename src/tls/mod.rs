@@ -20,6 +20,7 @@ mod gather;
 mod handshake;
 mod host_auth;
 mod key_log;
+mod peer_certificate;
 mod provider;
 mod server;
 mod session;
@@ -30,10 +31,12 @@ mod transport;
 #[cfg(test)]
 mod testing;
 
+pub use allowed::Names;
 pub use certificate_info::CertificateInfo;
 pub use client::ClientContext;
 pub use files::LoadError;
 pub use handshake::{Accept, Connect, HandshakeError, HandshakeErrorKind, accept, connect};
+pub use peer_certificate::PeerCertificate;
 pub use server::ServerContext;
 pub use session::{Peer, Session};
 pub use stamps::Stamps;

@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::{NoServerSessionStorage, ProducesTickets};
 
 use super::certificate_info::CertificateInfo;
-use super::certificates::Certificates;
+use super::certificates::{Certificates, Own};
 use super::client_auth::Policy;
 use super::files::{self, LoadError, Pair};
 use super::key_log::KeyLogFile;
@@ -65,8 +65,8 @@ impl ServerContext {
             }
             _ => Some(Ticketer::new().map_err(|error| LoadError::new("session_tickets", error))?),
         };
-        let by_name: Vec<_> = pairs.iter().map(|pair| (pair.certified.clone(), &pair.info.names[..])).collect();
-        let certificates = Certificates::new(&by_name, policy.validates);
+        let own = |pair: &Pair| Own { certified: pair.certified.clone(), info: Arc::new(pair.info.clone()) };
+        let certificates = Certificates::new(&pairs.iter().map(own).collect::<Vec<_>>(), policy.validates);
         Ok(ServerContext {
             config: Arc::new(build(config, certificates, &policy, tickets.clone())?),
             certificates: pairs.into_iter().map(|pair| pair.info).collect(),

@@ -1,11 +1,14 @@
 //! [`Session`]: what a handshake agreed on, for routes, headers and logs.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
+use std::sync::Arc;
 
 use ring::digest;
 use rustls::pki_types::CertificateDer;
 use rustls::{CipherSuite, CommonState, HandshakeKind, ProtocolVersion};
 
+use super::certificate_info::CertificateInfo;
+use super::peer_certificate::PeerCertificate;
 use crate::config::{Pin, TlsVersion};
 
 /// An established session.
@@ -19,6 +22,8 @@ pub struct Session {
     /// The name asked for, in lower case and without a dot at its end.
     pub sni: Option<String>,
     pub peer: Option<Peer>,
+    /// What of us the client was shown, or would have been had it not resumed a session. None with a host.
+    pub local: Option<Arc<CertificateInfo>>,
     /// Keys and peer are those of an earlier session.
     pub resumed: bool,
 }
@@ -32,11 +37,13 @@ pub struct Peer {
     pub sha256: Pin,
     /// It leads to an authority that the configuration names. If not, a pin let it in, or nothing was checked.
     pub validated: bool,
+    /// Read when it is first asked for.
+    certificate: OnceCell<Box<PeerCertificate>>,
 }
 
 impl Session {
     /// Of a connection whose handshake is done.
-    pub(super) fn new(common: &CommonState, sni: Option<String>, validated: bool) -> Session {
+    pub(super) fn new(common: &CommonState, hello: Hello) -> Session {
         Session {
             version: match common.protocol_version() {
                 Some(ProtocolVersion::TLSv1_2) => TlsVersion::V12,
@@ -44,16 +51,24 @@ impl Session {
             },
             cipher: common.negotiated_cipher_suite().map_or("", |suite| cipher_name(suite.suite())),
             alpn: common.alpn_protocol().map(<[u8]>::to_vec),
-            sni,
-            peer: common.peer_certificates().and_then(|chain| Peer::new(chain, validated)),
+            sni: hello.sni,
+            peer: common.peer_certificates().and_then(|chain| Peer::new(chain, hello.validates)),
+            local: hello.local,
             resumed: common.handshake_kind() == Some(HandshakeKind::Resumed),
         }
     }
 }
 
 impl Peer {
-    fn new(chain: &[CertificateDer<'static>], validated: bool) -> Option<Peer> {
-        Some(Peer { chain: chain.to_vec(), sha256: sha256(chain.first()?), validated })
+    pub(crate) fn new(chain: &[CertificateDer<'static>], validated: bool) -> Option<Peer> {
+        let sha256 = sha256(chain.first()?);
+        Some(Peer { chain: chain.to_vec(), sha256, validated, certificate: OnceCell::new() })
+    }
+
+    /// What its own certificate says.
+    pub fn certificate(&self) -> &PeerCertificate {
+        self.certificate
+            .get_or_init(|| Box::new(self.chain.first().map(|own| PeerCertificate::of(own)).unwrap_or_default()))
     }
 }
 
@@ -77,11 +92,13 @@ fn cipher_name(suite: CipherSuite) -> &'static str {
 /// the one who picks a certificate and not to the one who holds the connection; both run within one step of
 /// the handshake, on one thread. It holds for resumed sessions too, where no certificate is verified: tickets are sealed
 /// with keys of their own for each policy (row TLS-4).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Hello {
     pub(super) sni: Option<String>,
-    /// Client certificates lead to an authority.
+    /// Certificates of the other side lead to an authority.
     pub(super) validates: bool,
+    /// The certificate that was picked.
+    pub(super) local: Option<Arc<CertificateInfo>>,
 }
 
 thread_local! {

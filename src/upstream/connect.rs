@@ -52,7 +52,7 @@ impl Connect {
     /// Starts to connect on behalf of `client`.
     pub fn start(view: &Rc<ClusterView>, host: usize, client: &ConnectionInfo, rt: &Rt) -> Connect {
         let state = State::Socket(Stream::connect(rt, &view.host(host).address));
-        let header = view.shared.config.proxy_protocol.map(|version| header(version, client)).unwrap_or_default();
+        let header = view.shared.config.proxy_protocol.map(|version| header(version, Some(client))).unwrap_or_default();
         Connect { view: view.clone(), host, started: rt.now(), header, state }
     }
 
@@ -132,18 +132,19 @@ impl Connect {
     }
 }
 
-/// For whom we connect. Of a client on a UNIX socket there is nothing to say.
-fn header(version: ProxyVersion, client: &ConnectionInfo) -> Vec<u8> {
+/// For whom we connect. Of a client on a UNIX socket there is nothing to say, and nothing where it is for ourselves.
+pub(crate) fn header(version: ProxyVersion, client: Option<&ConnectionInfo>) -> Vec<u8> {
     const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
     let mut out = Vec::new();
-    let addresses = client.remote.inet().zip(client.local.inet());
+    let addresses = client.and_then(|client| client.remote.inet().zip(client.local.inet()));
     match (version, addresses) {
         (ProxyVersion::V1, Some((source, destination))) => proxy_protocol::encode_v1(source, destination, &mut out),
         (ProxyVersion::V1, None) => out.extend_from_slice(b"PROXY UNKNOWN\r\n"),
         (ProxyVersion::V2, addresses) => {
             let command = addresses.map_or(Command::Local, |_| Command::Proxy);
             let (source, destination) = addresses.unwrap_or((NOBODY, NOBODY));
-            let name = client.server_name.as_deref().map(|name| (tlv::AUTHORITY, name.as_bytes()));
+            let name =
+                client.and_then(|client| client.server_name.as_deref()).map(|name| (tlv::AUTHORITY, name.as_bytes()));
             // Too long a name is left out: the addresses are what the host needs.
             let told = name
                 .is_some_and(|name| proxy_protocol::encode_v2(command, source, destination, &[name], &mut out).is_ok());

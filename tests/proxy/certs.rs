@@ -1,6 +1,8 @@
 //! Certificates that are replaced while the proxy runs: the new ones are taken, the old ones stay where the new ones are no
 //! good, and nothing else notices.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::harness::{Directory, Proxy, TlsClient, certificate, eventually};
@@ -114,8 +116,14 @@ fn a_reload_of_the_configuration_reads_them_too() {
         std::fs::rename(directory.path("new"), &path).unwrap();
     };
     let text = std::fs::read_to_string(&path).unwrap();
-    write(&format!("{text}\n"));
-    proxy.await_stat("server.config_reload_success", 1);
+    // What changes before the first look at the file is not seen as a change.
+    let mut changes = 0;
+    eventually("the file is watched", || {
+        changes += 1;
+        write(&format!("{text}{}", "\n".repeat(changes)));
+        std::thread::sleep(Duration::from_millis(2500));
+        (proxy.stat("server.config_reload_success") > 0).then_some(())
+    });
     std::fs::remove_file(directory.path("ca.pem")).unwrap();
     write(&text);
     proxy.await_stat("server.config_reload_failure", 1);

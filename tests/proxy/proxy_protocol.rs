@@ -108,3 +108,53 @@ fn an_announced_http_connection_is_one_clients_alone() {
         server.expect_gone();
     }
 }
+
+/// The host is where the client meant to go, and that is what the header says.
+#[test]
+fn a_connection_goes_where_it_was_to_go() {
+    let upstreams = [Upstream::start(), Upstream::start()];
+    let listener = |protocol: &str| {
+        json!({ "protocol": protocol, "routes": [{ "cluster": "any" }],
+                "proxy_protocol": { "from": "127.0.0.0/8", "optional": true } })
+    };
+    let proxy = Proxy::start(json!({
+        "listeners": [listener("tcp"), listener("http")],
+        "clusters": { "any": { "discovery": "original_dst" } },
+    }));
+    let header = |address: &str| {
+        let (ip, port) = address.split_once(':').unwrap();
+        format!("PROXY TCP4 192.0.2.7 {ip} 4711 {port}\r\n")
+    };
+    for upstream in upstreams.iter().chain(&upstreams) {
+        let mut client = proxy.client();
+        client.send(format!("{}bytes", header(&upstream.address())));
+        let mut server = upstream.accept();
+        server.expect("bytes");
+        server.send("answer");
+        client.expect("answer");
+    }
+    for upstream in &upstreams {
+        let mut client = proxy.client_of(1);
+        client.send(format!("{}{GET}", header(&upstream.address())));
+        let mut server = upstream.accept();
+        server.head();
+        server.send("HTTP/1.1 204 No Content\r\n\r\n");
+        assert_eq!(client.head().status(), 204);
+        // And again, on the connection that was kept.
+        client.send(GET);
+        server.head();
+        server.send("HTTP/1.1 204 No Content\r\n\r\n");
+        assert_eq!(client.head().status(), 204);
+    }
+    // To the listener itself: it would come back for ever.
+    for (at, listener) in [(0, None), (0, Some(0)), (1, None), (1, Some(1))] {
+        let mut client = proxy.client_of(at);
+        let header = listener.map_or_else(String::new, |at| header(&proxy.listener(at).to_string()));
+        client.send(format!("{header}{GET}"));
+        match at {
+            0 => client.expect_gone(),
+            _ => assert_eq!(client.message().status(), 503),
+        }
+    }
+    assert_eq!(proxy.stat("cluster.any.upstream_cx_none_healthy"), 4);
+}

@@ -75,6 +75,7 @@ header_ids! {
     XEnvoyAttemptCount = b"x-envoy-attempt-count",
     XEnvoyOriginalPath = b"x-envoy-original-path",
     XEnvoyUpstreamServiceTime = b"x-envoy-upstream-service-time",
+    XForwardedClientCert = b"x-forwarded-client-cert",
     XForwardedFor = b"x-forwarded-for",
     XForwardedHost = b"x-forwarded-host",
     XForwardedPort = b"x-forwarded-port",

@@ -1,6 +1,7 @@
 //! `filters`: what stands between a route and its action, in order.
 
 mod buffer;
+mod client_tls_auth;
 mod connection_limit;
 mod cors;
 mod echo;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 pub use self::buffer::Buffer;
+pub use self::client_tls_auth::{ApprovedSource, ClientTlsAuth};
 pub use self::connection_limit::ConnectionLimit;
 pub use self::cors::Cors;
 pub use self::echo::Echo;
@@ -27,6 +29,7 @@ pub use self::header_mutation::HeaderMutation;
 pub use self::ip_ranges::IpRanges;
 pub use self::local_rate_limit::LocalRateLimit;
 pub use self::sni_cluster::SniCluster;
+use super::ListenerTls;
 use super::text::{Complaint, Cx, Kind, Node, Object, quote, read};
 
 /// One entry of `filters`: `{ "type": NAME, ...its settings }`.
@@ -43,6 +46,7 @@ pub enum Filter {
     IpAllow(IpRanges),
     IpDeny(IpRanges),
     ConnectionLimit(ConnectionLimit),
+    ClientTlsAuth(ClientTlsAuth),
     SniCluster(SniCluster),
     Echo(Echo),
 }
@@ -51,6 +55,7 @@ impl Filter {
     /// Every filter type, as the configuration names it.
     pub const TYPES: &[&str] = &[
         "buffer",
+        "client_tls_auth",
         "connection_limit",
         "cors",
         "echo",
@@ -77,6 +82,7 @@ impl Filter {
             Filter::IpAllow(_) => "ip_allow",
             Filter::IpDeny(_) => "ip_deny",
             Filter::ConnectionLimit(_) => "connection_limit",
+            Filter::ClientTlsAuth(_) => "client_tls_auth",
             Filter::SniCluster(_) => "sni_cluster",
             Filter::Echo(_) => "echo",
         }
@@ -91,7 +97,9 @@ impl Filter {
             | Filter::GrpcStats(_)
             | Filter::GrpcWeb(_)
             | Filter::HeaderMutation(_) => &["http"],
-            Filter::LocalRateLimit(_) | Filter::IpAllow(_) | Filter::IpDeny(_) => &["http", "tcp"],
+            Filter::LocalRateLimit(_) | Filter::IpAllow(_) | Filter::IpDeny(_) | Filter::ClientTlsAuth(_) => {
+                &["http", "tcp"]
+            }
             Filter::ConnectionLimit(_) | Filter::SniCluster(_) | Filter::Echo(_) => &["tcp"],
         }
     }
@@ -107,6 +115,13 @@ pub(super) fn check(cx: &Cx, node: &Node, filters: &[Filter], protocol: &str) {
     for filter in filters.iter().filter(|filter| !filter.protocols().contains(&protocol)) {
         let what = format!("the filter \"{}\" has nothing to do in \"protocol\": \"{protocol}\"", filter.type_name());
         cx.refuse::<()>(node, what);
+    }
+}
+
+/// Warns of filters that find nothing to look at where TLS is, or is not, spoken.
+pub(super) fn check_tls(cx: &Cx, node: &Node, filters: &[Filter], tls: Option<&ListenerTls>) {
+    if filters.iter().any(|filter| matches!(filter, Filter::ClientTlsAuth(_))) {
+        client_tls_auth::check(cx, node, tls);
     }
 }
 
@@ -214,9 +229,10 @@ fn settings(cx: &Cx, node: &Node, o: &mut Object, name: &str, base: Option<&Filt
         "grpc_web" => grpc_web::read(o).map(Filter::GrpcWeb),
         "header_mutation" => header_mutation::read(o, base!(HeaderMutation)).map(Filter::HeaderMutation),
         "local_rate_limit" => local_rate_limit::read(o, base!(LocalRateLimit)).map(Filter::LocalRateLimit),
-        "ip_allow" => ip_ranges::read(o, base!(IpAllow)).map(Filter::IpAllow),
-        "ip_deny" => ip_ranges::read(o, base!(IpDeny)).map(Filter::IpDeny),
+        "ip_allow" => ip_ranges::read_allow(o, base!(IpAllow)).map(Filter::IpAllow),
+        "ip_deny" => ip_ranges::read_deny(o, base!(IpDeny)).map(Filter::IpDeny),
         "connection_limit" => connection_limit::read(o, base!(ConnectionLimit)).map(Filter::ConnectionLimit),
+        "client_tls_auth" => client_tls_auth::read(cx, node, o, base!(ClientTlsAuth)).map(Filter::ClientTlsAuth),
         "sni_cluster" => sni_cluster::read(o).map(Filter::SniCluster),
         "echo" => echo::read(o).map(Filter::Echo),
         _ => cx.refuse(node, unknown_type(cx, name)),
@@ -237,6 +253,7 @@ impl Serialize for FilterOverride {
             FilterOverride::Settings(Filter::LocalRateLimit(settings)) => settings.serialize(out),
             FilterOverride::Settings(Filter::IpAllow(settings) | Filter::IpDeny(settings)) => settings.serialize(out),
             FilterOverride::Settings(Filter::ConnectionLimit(settings)) => settings.serialize(out),
+            FilterOverride::Settings(Filter::ClientTlsAuth(settings)) => settings.serialize(out),
             FilterOverride::Settings(Filter::SniCluster(settings)) => settings.serialize(out),
             FilterOverride::Settings(Filter::Echo(settings)) => settings.serialize(out),
         }

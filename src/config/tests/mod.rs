@@ -142,7 +142,7 @@ fn hints_know_every_key_where_it_belongs() {
     let (config, layer4) = (effective("full.json"), effective("layer4.json"));
     // Written behind those of connections.
     let udp = effective("udp.json")["listeners"].as_array().unwrap().last().unwrap().clone();
-    let places: [(&str, &str); 18] = [
+    let places: [(&str, &str); 19] = [
         ("the top level", ""),
         ("\"listeners\"", "/listeners/0"),
         ("\"http\" of a listener", "/listeners/0/http"),
@@ -153,6 +153,7 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"routes\"", "/listeners/0/routes/0"),
         ("\"match\" of a route", "/listeners/0/routes/0/match"),
         ("\"path\" of a match", "/listeners/0/routes/0/match/path"),
+        ("\"tls\" of a match", "/listeners/0/routes/0/match/tls"),
         ("\"clusters\"", "/clusters/a"),
         ("\"tls\" of a cluster", "/clusters/a/tls"),
         ("\"http\" of a cluster", "/clusters/a/http"),
@@ -162,8 +163,9 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"access_log\"", "/access_log/0"),
         ("\"node\"", "/node"),
     ];
-    let others: [(&str, &serde_json::Value, &str); 5] = [
+    let others: [(&str, &serde_json::Value, &str); 6] = [
         ("\"tcp\" of a listener", &layer4, "/listeners/0/tcp"),
+        ("\"tunnel\" of a listener", &layer4, "/listeners/0/tcp/tunnel"),
         ("\"proxy_protocol\" of a listener", &layer4, "/listeners/0/proxy_protocol"),
         ("\"chains\" of a listener", &layer4, "/listeners/1/chains/0"),
         ("\"match\" of a chain", &layer4, "/listeners/1/chains/0/match"),

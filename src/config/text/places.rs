@@ -19,6 +19,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "routes",
             "tcp",
             "chains",
+            "original_dst",
             "proxy_protocol",
             "detect_timeout",
             "access_log",
@@ -31,9 +32,10 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
     ("\"proxy_protocol\" of a listener", &["from", "optional"]),
     (
         "\"tcp\" of a listener",
-        &["idle_timeout", "max_connection_duration", "half_close_timeout", "max_connect_attempts"],
+        &["idle_timeout", "max_connection_duration", "half_close_timeout", "max_connect_attempts", "tunnel"],
     ),
     ("\"udp\" of a listener", &["idle_timeout", "max_sessions", "per_packet", "hash_policy"]),
+    ("\"tunnel\" of a listener", &["host"]),
     (
         "\"http\" of a listener",
         &[
@@ -57,6 +59,8 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "use_remote_address",
             "xff_num_trusted_hops",
             "trusted_proxies",
+            "forward_client_cert",
+            "set_current_client_cert_details",
             "generate_request_id",
             "preserve_external_request_id",
             "always_set_request_id_in_response",
@@ -132,13 +136,9 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "\"match\" of a route",
-        &["host", "path", "method", "grpc", "headers", "query", "sni", "source", "destination_port"],
-    ),
-    ("\"path\" of a match", &["exact", "prefix", "path_separated_prefix", "regex", "ignore_case"]),
-    (
         "\"clusters\"",
         &[
+            "discovery",
             "endpoints",
             "load_balancing",
             "protocol",
@@ -152,6 +152,12 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "proxy_protocol",
         ],
     ),
+    (
+        "\"match\" of a route",
+        &["host", "path", "method", "grpc", "tls", "headers", "query", "sni", "source", "destination_port"],
+    ),
+    ("\"tls\" of a match", &["presented", "validated"]),
+    ("\"path\" of a match", &["exact", "prefix", "path_separated_prefix", "regex", "ignore_case"]),
     (
         "\"tls\" of a cluster",
         &[

@@ -2,17 +2,22 @@
 
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Instant;
 
 use super::session::{End, Session};
+use super::tunnel;
 use crate::cluster::{ClusterView, Permit, Resource};
 use crate::error::Kind;
 use crate::runtime::Hangup;
+use crate::stream::buffers::ReadBuffer;
 use crate::upstream::connect::{Connect, Connected};
 use crate::upstream::connection::{Connection, Spoken};
 
 /// The host's end, counted as a connection and as a request until it is dropped.
 pub(super) struct Upstream {
     pub(super) connection: Connection,
+    /// What the host has sent before the bytes flow: it goes first.
+    pub(super) first: Option<ReadBuffer>,
     _request: Permit,
 }
 
@@ -39,10 +44,14 @@ pub(super) async fn connect(session: &mut Session, view: Rc<ClusterView>) -> Res
         };
         session.on_attempt(&view, host);
         match attempt(session, &view, host).await {
-            Ok(Ok(connected)) => {
+            Ok(Ok((connected, deadline))) => {
                 let now = session.rt().now();
-                let connection = Connection::new(&view, host, connected.transport, permit, Spoken::Bytes, now);
-                return Ok(Upstream { connection, _request: request });
+                let mut connection = Connection::new(&view, host, connected.transport, permit, Spoken::Bytes, now);
+                let first = match session.view().clone().tcp.tunnel.as_ref() {
+                    Some(tunnel) => Some(tunnel::open(session, &mut connection, tunnel, deadline).await?),
+                    None => None,
+                };
+                return Ok(Upstream { connection, first, _request: request });
             }
             Ok(Err(kind)) => last = Some((host, kind)),
             Err(end) => return Err(end),
@@ -64,7 +73,10 @@ fn pick(view: &ClusterView, last: Option<(usize, Kind)>) -> Option<usize> {
     Some(host)
 }
 
-async fn attempt(session: &mut Session, view: &Rc<ClusterView>, host: usize) -> Result<Result<Connected, Kind>, End> {
+/// A connection, and when all that comes before its bytes has to be done.
+type Attempt = Result<(Connected, Instant), Kind>;
+
+async fn attempt(session: &mut Session, view: &Rc<ClusterView>, host: usize) -> Result<Attempt, End> {
     let rt = session.rt().clone();
     let mut connect = Connect::start(view, host, &session.info().connection, &rt);
     session.timer.set(Some(connect.deadline()));
@@ -72,7 +84,7 @@ async fn attempt(session: &mut Session, view: &Rc<ClusterView>, host: usize) -> 
         // The timer wakes; whether time is up the connect itself knows.
         let _ = session.timer.poll(task);
         if let Poll::Ready(result) = connect.poll(task, &rt) {
-            return Poll::Ready(Ok(result));
+            return Poll::Ready(Ok(result.map(|connected| (connected, connect.deadline()))));
         }
         match session.transport.poll_hangup(task) {
             Poll::Ready(Hangup::Reset) => Poll::Ready(Err(End::Client)),

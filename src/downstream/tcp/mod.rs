@@ -13,6 +13,8 @@
 //! **Before a host is found nothing is read**: what the client sends waits in its socket (or in the bytes that detection
 //! has read, which go first).
 //!
+//! **Through a proxy** (`tunnel`): a connected host is asked to connect further first, and the bytes flow when it has.
+//!
 //! **Half-close** is kept: the end of one direction is passed on behind its last byte, the other goes on until it ends too, or
 //! `half_close_timeout` or `idle_timeout` passes.
 //!
@@ -24,6 +26,7 @@ mod bypass;
 mod connect;
 mod pipe;
 mod session;
+mod tunnel;
 
 use std::rc::Rc;
 

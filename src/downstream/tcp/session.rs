@@ -8,7 +8,7 @@ use super::bypass::Bypass;
 use super::connect::Upstream;
 use super::pipe::{Broken, Ends, Moved, Pipe};
 use crate::cluster::ClusterView;
-use crate::error::{Error, Kind, Phase};
+use crate::error::{Error, Kind, Phase, ResponseFlags};
 use crate::filter::{Chain, Dir, Offer, StreamCx, StreamEnd};
 use crate::listener::{Admission, Slot, TcpView};
 use crate::route::{ClusterRef, L4Info};
@@ -25,6 +25,8 @@ pub(super) enum End {
     Client,
     /// The host did, or could not be reached.
     Upstream(Kind),
+    /// The host is a proxy that opened no tunnel: why.
+    Tunnel(&'static str),
     NoRoute,
     /// A filter did not want it.
     Refused(&'static str),
@@ -122,8 +124,8 @@ impl Session {
         if let Some(Target::Cluster(name)) = &self.info.target
             && let Some(cluster) = view.clusters.iter().find(|cluster| *cluster.name == **name)
         {
-            self.info.cluster = Some(cluster.name.clone());
-            return Ok(cluster.clone());
+            let cluster = cluster.clone();
+            return self.serving(&cluster);
         }
         let connection = &self.info.connection;
         let facts = L4Info {
@@ -137,8 +139,16 @@ impl Session {
         }
         let ClusterRef { slot, .. } = route.action.cluster(fastrand::u64(..));
         let cluster = view.clusters[*slot].clone();
+        self.serving(&cluster)
+    }
+
+    /// The part of a cluster that may serve the client.
+    fn serving(&mut self, cluster: &Rc<ClusterView>) -> Result<Rc<ClusterView>, End> {
         self.info.cluster = Some(cluster.name.clone());
-        Ok(cluster)
+        cluster.serving(&self.info.connection).ok_or_else(|| {
+            cluster.stats.upstream_cx_none_healthy.inc();
+            End::Upstream(Kind::NoHealthyHost)
+        })
     }
 
     /// A host is tried.
@@ -205,9 +215,10 @@ impl Session {
         let sockets = [&mut *self.transport, &mut *upstream.connection.transport].map(|end| end.as_stream().is_some());
         let may_pass_by = self.chain.is_empty() && sockets == [true; 2];
         let bypass = || may_pass_by.then(|| Bypass::new(&worker.tubes));
+        let first = upstream.first.take();
         Pipes {
             request: Pipe::new(Dir::Request, self.take_buffer(), bypass()),
-            response: Pipe::new(Dir::Response, ReadBuffer::new(&worker.buffers), bypass()),
+            response: Pipe::new(Dir::Response, first.unwrap_or_else(|| ReadBuffer::new(&worker.buffers)), bypass()),
         }
     }
 
@@ -264,6 +275,10 @@ impl Session {
                 let error = Error::upstream(kind, phase);
                 self.info.flags.insert(error.flag());
                 self.info.detail = error.detail();
+            }
+            End::Tunnel(detail) => {
+                self.info.flags.insert(ResponseFlags::UPSTREAM_CONNECTION_FAILURE);
+                self.info.detail = detail;
             }
             End::NoRoute => {
                 stats.downstream_cx_no_route.inc();

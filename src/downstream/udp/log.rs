@@ -1,6 +1,5 @@
 //! The access log's line of a session that has ended, and of datagrams that got none.
 
-use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -58,16 +57,9 @@ impl Listener {
         let rt = &self.slot.worker.rt;
         let bound = self.socket.local_addr();
         let local = SocketAddr::new(path.local.unwrap_or(bound.ip()), bound.port());
-        let connection = Rc::new(ConnectionInfo {
-            id: self.slot.worker.next_connection_id(),
-            remote: Addr::Inet(path.peer),
-            local: Addr::Inet(local),
-            direct_remote: None,
-            listener: self.slot.name.clone(),
-            server_name: None,
-            tls: None,
-            replay: Cell::new(0),
-        });
+        let id = self.slot.worker.next_connection_id();
+        let (remote, local) = (Addr::Inet(path.peer), Addr::Inet(local));
+        let connection = Rc::new(ConnectionInfo::of(id, remote, local, self.slot.name.clone()));
         let mut info = StreamInfo::bytes(connection, start, rt);
         info.times.end = Some(rt.now());
         info.flags = flags;

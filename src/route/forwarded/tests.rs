@@ -34,7 +34,6 @@ fn an_untrusted_peer_is_not_believed() {
             ("x-forwarded-proto", b"https"),
             ("x-forwarded-host", b"bank.example"),
             ("x-forwarded-port", b"443"),
-            ("x-forwarded-client-cert", b"By=x"),
             ("x-envoy-original-path", b"/admin"),
             ("x-envoy-attempt-count", b"1"),
             ("x-envoy-upstream-rq-timeout-ms", b"1"),

@@ -8,7 +8,7 @@ fn table(routes: &[config::Route]) -> RouteTable {
 }
 
 fn found(table: &RouteTable, head: &RequestHead) -> Option<usize> {
-    table.find(head).map(|route| route.index)
+    table.find(head, None).map(|route| route.index)
 }
 
 fn matcher(pattern: Pattern) -> Matcher {
@@ -17,9 +17,32 @@ fn matcher(pattern: Pattern) -> Matcher {
 
 /// The rule itself, without the index.
 fn first_by_asking_each(table: &RouteTable, head: &RequestHead) -> Option<usize> {
-    let subject = Subject::new(head);
+    let subject = Subject::new(head, None);
     let holds = |route: &&Arc<Route>| route.predicates().iter().all(|predicate| predicate.holds(&subject));
     table.routes().iter().find(holds).map(|route| route.index)
+}
+
+#[test]
+fn certificates_of_clients() {
+    let asks = |presented, validated| Some(config::TlsMatch { presented, validated });
+    let peer = |validated| crate::tls::Peer::new(&[vec![0].into()], validated).unwrap();
+    let (trusted, pinned) = (peer(true), peer(false));
+    for (asked, none, validated, unvalidated) in [
+        (None, true, true, true),
+        (asks(Some(true), None), false, true, true),
+        (asks(Some(false), None), true, false, false),
+        (asks(None, Some(true)), false, true, false),
+        (asks(None, Some(false)), true, false, true),
+        (asks(Some(true), Some(false)), false, false, true),
+        (asks(Some(true), Some(true)), false, true, false),
+    ] {
+        let mut one = route();
+        one.matches.tls = asked;
+        let table = table(&[one]);
+        for (peer, expected) in [(None, none), (Some(&trusted), validated), (Some(&pinned), unvalidated)] {
+            assert_eq!(table.find(&head("GET", "a", "/"), peer).is_some(), expected, "{asked:?} {peer:?}");
+        }
+    }
 }
 
 #[test]

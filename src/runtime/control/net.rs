@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
 
-use crate::runtime::net::{self, Addr, Listener};
+use crate::runtime::net::{self, Addr, Listener, SocketFile};
 use crate::runtime::{Hangup, Transport};
 
 /// A connected TCP or UNIX stream socket of the control thread.
@@ -152,14 +152,16 @@ impl Transport for ControlStream {
 
 /// A listening socket of the control thread.
 pub struct ControlListener {
+    // goes before the socket does
+    _file: Option<SocketFile>,
     socket: Async<OwnedFd>,
     addr: Addr,
 }
 
 impl ControlListener {
     pub fn new(listener: Listener) -> io::Result<ControlListener> {
-        let (fd, addr) = listener.into_parts();
-        Ok(ControlListener { socket: Async::new_nonblocking(fd)?, addr })
+        let (fd, addr, file) = listener.into_parts();
+        Ok(ControlListener { _file: file, socket: Async::new_nonblocking(fd)?, addr })
     }
 
     /// The next connection. An error is worth a pause and another try.
@@ -209,7 +211,7 @@ mod tests {
                 timeout(Duration::from_secs(20), exchange(addr)).await.unwrap();
             }
         });
-        std::fs::remove_file(path).unwrap();
+        assert!(!path.exists(), "the socket file goes with the listener");
     }
 
     #[test]

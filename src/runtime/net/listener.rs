@@ -5,15 +5,13 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
 use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, SocketType, sockopt};
 
-use super::{Addr, Stream};
+use super::{Addr, SocketFile, Stream, socket_file};
 use crate::runtime::Rt;
 use crate::runtime::reactor::{Interest, Source};
 
@@ -36,6 +34,8 @@ impl Default for ListenOptions {
 /// A bound and listening socket that no worker owns yet. Connections wait in it meanwhile.
 #[derive(Debug)]
 pub struct Listener {
+    // goes before the socket does
+    file: Option<SocketFile>,
     fd: OwnedFd,
     addr: Addr,
 }
@@ -67,20 +67,26 @@ impl Listener {
     }
 
     fn listen(fd: OwnedFd, addr: &Addr, options: ListenOptions) -> io::Result<Listener> {
-        let addr = match addr {
-            Addr::Inet(_) => Addr::from_any(Some(rustix::net::getsockname(&fd)?)),
+        let (addr, file) = match addr {
+            Addr::Inet(_) => (Addr::from_any(Some(rustix::net::getsockname(&fd)?)), None),
             Addr::Unix(path) => {
+                let file = SocketFile::new(path)?;
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(options.unix_mode))?;
-                addr.clone()
+                (addr.clone(), Some(file))
             }
         };
         rustix::net::listen(&fd, options.backlog)?;
-        Ok(Listener { fd, addr })
+        Ok(Listener { file, fd, addr })
     }
 
-    /// A second handle on the same socket and its queue.
+    /// A second handle on the same socket and its queue. The first one keeps the file.
     pub fn try_clone(&self) -> io::Result<Listener> {
-        Ok(Listener { fd: self.fd.try_clone()?, addr: self.addr.clone() })
+        Ok(Listener { file: None, fd: self.fd.try_clone()?, addr: self.addr.clone() })
+    }
+
+    /// The file of a UNIX socket, for whoever decides when it goes. Otherwise it goes with the listener.
+    pub fn take_file(&mut self) -> Option<SocketFile> {
+        self.file.take()
     }
 
     /// Where it is bound, with the port that was chosen.
@@ -88,8 +94,8 @@ impl Listener {
         &self.addr
     }
 
-    pub(in super::super) fn into_parts(self) -> (OwnedFd, Addr) {
-        (self.fd, self.addr)
+    pub(in super::super) fn into_parts(self) -> (OwnedFd, Addr, Option<SocketFile>) {
+        (self.fd, self.addr, self.file)
     }
 
     pub fn into_worker(self, rt: &Rt) -> io::Result<WorkerListener> {
@@ -208,24 +214,10 @@ fn bound(addr: &Addr, reuse_port: bool) -> io::Result<OwnedFd> {
                 sockopt::set_ipv6_v6only(&fd, true)?;
             }
         }
-        Addr::Unix(path) => remove_stale_socket(path)?,
+        Addr::Unix(path) => socket_file::remove_stale(path)?,
     }
     rustix::net::bind(&fd, &addr.to_any()?)?;
     Ok(fd)
-}
-
-/// Removes what an earlier process has left at `path`, but nothing that is no socket, and none that is alive.
-fn remove_stale_socket(path: &Path) -> io::Result<()> {
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    // asked with a datagram socket: one that is alive answers EPROTOTYPE and gets no connection to accept
-    let refused = || {
-        let asked = UnixDatagram::unbound().and_then(|socket| socket.connect(path));
-        asked.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-    };
-    if is_socket && refused() {
-        std::fs::remove_file(path)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

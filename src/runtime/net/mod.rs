@@ -4,6 +4,7 @@
 mod addr;
 mod connect;
 mod listener;
+mod socket_file;
 mod stream;
 mod tube;
 pub mod udp;
@@ -11,6 +12,7 @@ pub mod udp;
 pub use addr::{Addr, ParseAddrError};
 pub use connect::Connect;
 pub use listener::{ListenOptions, Listener, WorkerListener, is_fd_exhausted};
+pub use socket_file::SocketFile;
 pub use stream::Stream;
 pub use tube::{Tube, Tubes};
 

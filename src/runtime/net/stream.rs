@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -35,6 +36,17 @@ impl Stream {
     /// Where it is bound, when that is known without asking.
     pub(super) fn with_local(self, local: Addr) -> Stream {
         Stream { local: OnceCell::from(local), ..self }
+    }
+
+    /// Where the client meant to go, if netfilter has redirected it here (`SO_ORIGINAL_DST`, iptables-extensions(8)
+    /// `REDIRECT`).
+    pub fn original_dst(&self) -> Option<SocketAddr> {
+        let own = self.local_addr().inet()?;
+        let original: SocketAddr = match own {
+            SocketAddr::V4(_) => sockopt::ip_original_dst(&self.fd).ok()?.into(),
+            SocketAddr::V6(_) => sockopt::ipv6_original_dst(&self.fd).ok()?.into(),
+        };
+        ((original.ip(), original.port()) != (own.ip(), own.port())).then_some(original)
     }
 
     /// Closing will send RST and drop unsent data (`SO_LINGER` of zero, socket(7)); no effect on a UNIX socket.

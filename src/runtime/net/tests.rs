@@ -274,10 +274,44 @@ fn unix_sockets_are_replaced_when_stale_and_only_then() {
         assert_eq!(poll_fn(|cx| server.poll_hangup(cx)).await, Hangup::Reset);
         assert_eq!(read(&mut server, &mut buf).await.unwrap(), 0);
     });
+    assert!(!path.exists(), "the file goes with the listener");
     let file = dir.join("file");
     std::fs::write(&file, "precious").unwrap();
     assert!(Listener::bind(&Addr::unix(&file), ListenOptions::default()).is_err());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn a_socket_file_goes_with_its_listener_unless_it_is_another_ones() {
+    let dir = std::env::temp_dir().join(format!("nuncio-files-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let path = dir.join("socket");
+    let addr = Addr::unix(&path);
+    let bind = || Listener::bind_group(&addr, ListenOptions::default(), 2).unwrap();
+
+    let mut group = bind();
+    drop(group.pop());
+    assert!(path.exists(), "the other half of the group listens");
+    let file = group[0].take_file();
+    assert!(group[0].take_file().is_none());
+    drop(group);
+    assert!(path.exists(), "whoever took it decides");
+    drop(file);
+    assert!(!path.exists());
+
+    let group = bind();
+    std::fs::remove_file(&path).unwrap();
+    let other = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    drop(group);
+    assert!(path.exists(), "another process has bound it since");
+    drop(other);
+
+    let group = bind();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, "precious").unwrap();
+    drop(group);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
     std::fs::remove_dir_all(&dir).unwrap();
 }
 

@@ -7,16 +7,17 @@ pub(crate) mod h2;
 mod head;
 mod proxy;
 mod server;
-mod tls;
+pub(crate) mod tls;
+mod tls_client;
 mod upstream;
 mod wire;
 
 pub(crate) use clock::{Clock, eventually};
 pub(crate) use file::LogFile;
 pub(crate) use head::Head;
-pub(crate) use proxy::Proxy;
+pub(crate) use proxy::{Proxy, write_config};
 pub(crate) use server::Server;
-pub(crate) use tls::{Directory, TlsClient, certificate};
+pub(crate) use tls_client::{Directory, TlsClient, certificate};
 pub(crate) use upstream::{Upstream, blackhole, closed_port};
 pub(crate) use wire::{End, Wire};
 

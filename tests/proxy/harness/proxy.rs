@@ -27,37 +27,40 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Boots it. What a test does not say: one worker, an admin port, no time to drain, and listeners on port 0.
     pub(crate) fn start(config: Value) -> Proxy {
-        Proxy::boot(config, Options::default())
+        Proxy::launch(&complete(config), Path::new("/"), Options::default())
     }
 
     /// As [`Proxy::start`], from a file that it watches: see [`Proxy::rewrite`].
     pub(crate) fn watching(path: &Path, mut config: Value) -> Proxy {
         config["watch"] = json!(true);
         std::fs::write(path, "not read: the first configuration is given").expect("a file");
-        Proxy::boot(config, Options { path: Some(path.to_owned()), ..Options::default() })
+        Proxy::launch(&complete(config), Path::new("/"), Options { path: Some(path.to_owned()), ..Options::default() })
     }
 
     /// Puts another configuration into the file, and waits until it is in force.
-    pub(crate) fn rewrite(&self, path: &Path, mut config: Value) {
+    pub(crate) fn rewrite(&self, path: &Path, config: Value) {
         let before = self.stat("server.config_reload_success");
-        config["watch"] = json!(true);
-        complete(&mut config);
-        std::fs::write(path, config.to_string()).expect("a file");
+        write_config(path, config);
         self.await_stat("server.config_reload_success", before + 1);
     }
 
     /// From a file, which is written first.
-    pub(crate) fn start_from(path: &Path, mut config: Value) -> Proxy {
-        complete(&mut config);
-        std::fs::write(path, config.to_string()).expect("a file");
-        Proxy::boot(config, Options { path: Some(path.to_owned()), ..Options::default() })
+    pub(crate) fn start_from(path: &Path, config: Value) -> Proxy {
+        let text = complete(config);
+        std::fs::write(path, &text).expect("a file");
+        Proxy::launch(&text, Path::new("/"), Options { path: Some(path.to_owned()), ..Options::default() })
     }
 
-    fn boot(mut config: Value, options: Options) -> Proxy {
-        complete(&mut config);
-        let text = config.to_string();
-        let (config, _) = config::parse(&text, Path::new("/"), "test").unwrap_or_else(|error| panic!("{error}"));
+    /// Boots it from a file, which it watches.
+    pub(crate) fn from_file(file: &Path, config: Value) -> Proxy {
+        write_config(file, config);
+        let text = std::fs::read_to_string(file).expect("the file");
+        let options = Options { path: Some(file.to_owned()), ..Options::default() };
+        Proxy::launch(&text, file.parent().expect("a directory"), options)
+    }
 
+    fn launch(text: &str, directory: &Path, options: Options) -> Proxy {
+        let (config, _) = config::parse(text, directory, "test").unwrap_or_else(|error| panic!("{error}"));
         let (started, is_started) = mpsc::channel();
         let (end, ended) = mpsc::channel();
         count_panics();
@@ -164,8 +167,16 @@ impl Drop for Proxy {
     }
 }
 
-/// Fills in what a test does not say.
-fn complete(config: &mut Value) {
+/// Puts a configuration into a file that a proxy may be watching: whole or not at all.
+pub(crate) fn write_config(file: &Path, mut config: Value) {
+    config["watch"] = json!(true);
+    let new = file.with_extension("new");
+    std::fs::write(&new, complete(config)).expect("the file");
+    std::fs::rename(new, file).expect("in its place");
+}
+
+/// The text of a configuration, with what the test does not say.
+fn complete(mut config: Value) -> String {
     let top = config.as_object_mut().expect("an object");
     for (key, value) in
         [("workers", json!(1)), ("admin", json!({ "address": "127.0.0.1:0" })), ("drain_time", json!("1ms"))]
@@ -177,6 +188,7 @@ fn complete(config: &mut Value) {
         listener.entry("address").or_insert(json!("127.0.0.1:0"));
         listener.entry("name").or_insert(json!(format!("listener-{at}")));
     }
+    config.to_string()
 }
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);

@@ -1,118 +1,240 @@
-//! TLS ends: a client with or without a certificate of `testdata/tls`, and a copy of those files that a test may change.
+//! TLS at an end that a test holds: rustls over a blocking socket. Certificates are those of `testdata/tls`. Dropping an end
+//! sends no close_notify: that is a cut, and `Wire::finish` is the end in good order.
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use serde_json::{Value, json};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{
+    ClientConfig, ClientConnection, Connection, DigitallySignedStruct, HandshakeKind, RootCertStore, ServerConfig,
+    ServerConnection, SignatureScheme, SupportedProtocolVersion,
+};
 
-use super::DEADLINE;
+use super::{Proxy, Upstream, Wire};
 
-/// A client of `site.example.com` that believes `ca`.
-pub(crate) struct TlsClient(StreamOwned<ClientConnection, TcpStream>);
+pub(crate) use rustls::version::{TLS12, TLS13};
 
-impl TlsClient {
-    /// Shakes hands; `own` is the certificate to show.
-    pub(crate) fn connect(address: SocketAddr, own: Option<&str>) -> io::Result<TlsClient> {
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate("ca")).expect("an authority");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let builder = builder.expect("versions").with_root_certificates(roots);
-        let config = match own {
-            Some(own) => {
-                let key = PrivateKeyDer::from_pem_file(file(&format!("{own}.key"))).expect("a key");
-                builder.with_client_auth_cert(vec![certificate(own)], key).expect("a pair")
+pub(crate) const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
+
+/// The path of a file of `testdata/tls`.
+pub(crate) fn file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/tls").join(name)
+}
+
+pub(crate) fn certificates(name: &str) -> Vec<CertificateDer<'static>> {
+    let certificates = CertificateDer::pem_file_iter(file(&format!("{name}.pem"))).expect("a file");
+    certificates.map(|certificate| certificate.expect("a certificate")).collect()
+}
+
+fn key(name: &str) -> PrivateKeyDer<'static> {
+    PrivateKeyDer::from_pem_file(file(&format!("{name}.key"))).expect("a key")
+}
+
+fn authority() -> Arc<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificates("ca").remove(0)).expect("an authority");
+    Arc::new(roots)
+}
+
+fn words(words: &[&str]) -> Vec<Vec<u8>> {
+    words.iter().map(|word| word.as_bytes().to_vec()).collect()
+}
+
+/// A client that believes `ca`, offers these protocols and shows the certificate `own` if it is asked.
+pub(crate) fn client(
+    versions: &[&'static SupportedProtocolVersion],
+    alpn: &[&str],
+    own: Option<&str>,
+) -> Arc<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(authority(), provider.clone()).build().expect("a verifier");
+    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).expect("versions");
+    let builder = builder.with_webpki_verifier(verifier);
+    let mut config = match own {
+        Some(own) => builder.with_client_auth_cert(certificates(own), key(own)).expect("a pair"),
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = words(alpn);
+    Arc::new(config)
+}
+
+/// A host with the certificate `own`; `asks`: it wants one of its clients, by `ca`.
+pub(crate) fn server(own: &str, alpn: &[&str], asks: bool) -> Arc<ServerConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(&VERSIONS);
+    let builder = builder.expect("versions");
+    let builder = match asks {
+        true => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(authority(), provider).build();
+            builder.with_client_cert_verifier(verifier.expect("a verifier"))
+        }
+        false => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_single_cert(certificates(own), key(own)).expect("a pair");
+    config.alpn_protocols = words(alpn);
+    Arc::new(config)
+}
+
+/// Believes whatever it is shown.
+#[derive(Debug)]
+pub(crate) struct Lenient;
+
+impl ServerCertVerifier for Lenient {
+    fn verify_server_cert(
+        &self,
+        _certificate: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// A session over a socket.
+pub(super) struct Tls {
+    connection: Connection,
+    pub(super) socket: TcpStream,
+}
+
+impl Proxy {
+    /// Connects to the first listener and asks for this name; both hands are shaken, as far as the client knows.
+    pub(crate) fn tls(&self, config: &Arc<ClientConfig>, name: &str) -> Wire {
+        self.try_tls(config, name).unwrap_or_else(|error| panic!("handshake: {error}"))
+    }
+
+    pub(crate) fn try_tls(&self, config: &Arc<ClientConfig>, name: &str) -> io::Result<Wire> {
+        Proxy::tls_to(self.listener(0), config, name)
+    }
+
+    /// By way of something that stands in front of it.
+    pub(crate) fn tls_to(address: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> io::Result<Wire> {
+        let socket = TcpStream::connect(address).expect("connect");
+        let name = ServerName::try_from(name.to_owned()).expect("a name");
+        let connection = ClientConnection::new(config.clone(), name).expect("a client");
+        handshake(connection.into(), socket, "client")
+    }
+}
+
+impl Upstream {
+    /// The next connection, which is to speak TLS.
+    pub(crate) fn accept_tls(&self, config: &Arc<ServerConfig>) -> Wire {
+        self.try_accept_tls(config).unwrap_or_else(|error| panic!("handshake: {error}"))
+    }
+
+    pub(crate) fn try_accept_tls(&self, config: &Arc<ServerConfig>) -> io::Result<Wire> {
+        let connection = ServerConnection::new(config.clone()).expect("a server");
+        handshake(connection.into(), self.accept().into_tcp(), "upstream")
+    }
+}
+
+fn handshake(connection: Connection, socket: TcpStream, name: &'static str) -> io::Result<Wire> {
+    let mut wire = Wire::tls(Tls { connection, socket }, name);
+    wire.session_mut().shake_hands()?;
+    Ok(wire)
+}
+
+/// What was agreed on.
+impl Wire {
+    pub(crate) fn alpn(&self) -> Option<&str> {
+        self.session().connection.alpn_protocol().map(|name| std::str::from_utf8(name).expect("a text"))
+    }
+
+    pub(crate) fn peer_certificates(&self) -> &[CertificateDer<'static>] {
+        self.session().connection.peer_certificates().unwrap_or_default()
+    }
+
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.session().connection.handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+}
+
+impl Tls {
+    fn shake_hands(&mut self) -> io::Result<()> {
+        while self.connection.is_handshaking() {
+            self.flush()?;
+            if self.connection.is_handshaking() && !self.receive()? {
+                return Err(ErrorKind::UnexpectedEof.into());
             }
-            None => builder.with_no_client_auth(),
-        };
-        let name = ServerName::try_from("site.example.com").expect("a name");
-        let socket = TcpStream::connect(address)?;
-        socket.set_read_timeout(Some(DEADLINE))?;
-        socket.set_write_timeout(Some(DEADLINE))?;
-        let mut stream = StreamOwned::new(ClientConnection::new(Arc::new(config), name).expect("a client"), socket);
-        while stream.conn.is_handshaking() {
-            stream.conn.complete_io(&mut stream.sock)?;
         }
-        Ok(TlsClient(stream))
+        self.flush()
     }
 
-    /// The certificate that the server has shown.
-    pub(crate) fn shown(&self) -> CertificateDer<'static> {
-        self.0.conn.peer_certificates().expect("a certificate")[0].clone().into_owned()
-    }
-
-    /// Sends these bytes and reads what comes for them, once.
-    pub(crate) fn echo(&mut self, bytes: &str) -> io::Result<String> {
-        self.0.write_all(bytes.as_bytes())?;
-        let mut answer = vec![0; bytes.len()];
-        self.0.read_exact(&mut answer)?;
-        Ok(String::from_utf8_lossy(&answer).into_owned())
-    }
-
-    /// The status of a GET of `/`; its body is short and comes with a length.
-    pub(crate) fn get(&mut self) -> io::Result<u16> {
-        self.0.write_all(b"GET / HTTP/1.1\r\nhost: site.example.com\r\n\r\n")?;
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            self.0.read_exact(&mut byte)?;
-            head.extend(byte);
+    /// Reads from the socket; false at its end.
+    fn receive(&mut self) -> io::Result<bool> {
+        let read = self.connection.read_tls(&mut self.socket)?;
+        if let Err(error) = self.connection.process_new_packets() {
+            // The alert, if it can be sent.
+            let _ = self.flush();
+            return Err(io::Error::new(ErrorKind::InvalidData, error));
         }
-        let head = String::from_utf8_lossy(&head).into_owned();
-        let length =
-            head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |it| it.parse().unwrap());
-        self.0.read_exact(&mut vec![0; length])?;
-        Ok(head[9..12].parse().expect("a status"))
+        Ok(read > 0)
+    }
+
+    /// close_notify, and the end of the socket behind it.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        self.connection.send_close_notify();
+        self.flush()?;
+        self.socket.shutdown(Shutdown::Write)
     }
 }
 
-/// The first certificate of a file of `testdata/tls`.
-pub(crate) fn certificate(name: &str) -> CertificateDer<'static> {
-    CertificateDer::from_pem_file(file(&format!("{name}.pem"))).expect("a certificate")
-}
-
-fn file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/tls").join(name)
-}
-
-/// A directory of its own that goes away with it.
-pub(crate) struct Directory(PathBuf);
-
-impl Directory {
-    pub(crate) fn new(name: &str) -> Directory {
-        let path = std::env::temp_dir().join(format!("nuncio-proxy-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a directory");
-        Directory(path)
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    /// Copies a file of `testdata/tls`, in place.
-    pub(crate) fn copy(&self, from: &str, to: &str) {
-        std::fs::write(self.path(to), std::fs::read(file(from)).expect("a file")).expect("written");
-    }
-
-    /// Copies certificate and key.
-    pub(crate) fn copy_pair(&self, from: &str, to: &str) {
-        self.copy(&format!("{from}.pem"), &format!("{to}.pem"));
-        self.copy(&format!("{from}.key"), &format!("{to}.key"));
-    }
-
-    /// Of the configuration.
-    pub(crate) fn pair(&self, name: &str) -> Value {
-        json!({ "chain": self.path(&format!("{name}.pem")), "key": self.path(&format!("{name}.key")) })
+impl Read for Tls {
+    /// An end without close_notify is `UnexpectedEof`.
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.connection.reader().read(buf) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+            self.receive()?;
+            // Answers to what the peer asked, such as new keys.
+            self.flush()?;
+        }
     }
 }
 
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+impl Write for Tls {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let written = self.connection.writer().write(buf)?;
+        self.flush()?;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        while self.connection.wants_write() {
+            self.connection.write_tls(&mut self.socket)?;
+        }
+        Ok(())
     }
 }

@@ -11,6 +11,7 @@ use rustix::net::sockopt;
 use super::DEADLINE;
 use super::clock::Clock;
 use super::head::Head;
+use super::tls::Tls;
 
 /// What is shown of bytes when a test fails.
 const SHOWN: usize = 600;
@@ -26,7 +27,31 @@ pub(crate) struct Wire {
 enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<Tls>),
 }
+
+impl Socket {
+    fn stream(&mut self) -> &mut dyn ReadWrite {
+        match self {
+            Socket::Tcp(socket) => socket,
+            Socket::Unix(socket) => socket,
+            Socket::Tls(session) => &mut **session,
+        }
+    }
+
+    fn set_timeouts(&self, read: Option<Duration>, write: Option<Duration>) {
+        let set = match self {
+            Socket::Tcp(socket) => socket.set_read_timeout(read).and_then(|()| socket.set_write_timeout(write)),
+            Socket::Unix(socket) => socket.set_read_timeout(read).and_then(|()| socket.set_write_timeout(write)),
+            Socket::Tls(tls) => tls.socket.set_read_timeout(read).and_then(|()| tls.socket.set_write_timeout(write)),
+        };
+        set.expect("timeouts");
+    }
+}
+
+trait ReadWrite: Read + Write {}
+
+impl<T: Read + Write> ReadWrite for T {}
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +60,8 @@ pub(crate) enum End {
     Closed,
     /// RST.
     Reset,
+    /// The connection under TLS ended, and no close_notify said that it would.
+    Truncated,
 }
 
 /// A whole message.
@@ -65,15 +92,36 @@ impl Wire {
         Wire::new(Socket::Unix(socket), name)
     }
 
+    pub(super) fn tls(session: Tls, name: &'static str) -> Wire {
+        session.socket.set_nodelay(true).expect("nodelay");
+        Wire::new(Socket::Tls(Box::new(session)), name)
+    }
+
     fn new(socket: Socket, name: &'static str) -> Wire {
-        let wire = Wire { socket, buffer: Vec::new(), name };
-        wire.set_read_timeout(DEADLINE);
-        match &wire.socket {
-            Socket::Tcp(socket) => socket.set_write_timeout(Some(DEADLINE)),
-            Socket::Unix(socket) => socket.set_write_timeout(Some(DEADLINE)),
+        socket.set_timeouts(Some(DEADLINE), Some(DEADLINE));
+        Wire { socket, buffer: Vec::new(), name }
+    }
+
+    /// The socket, of which nothing has been read.
+    pub(super) fn into_tcp(self) -> TcpStream {
+        match self.socket {
+            Socket::Tcp(socket) if self.buffer.is_empty() => socket,
+            _ => panic!("{}: no fresh TCP socket", self.name),
         }
-        .expect("write timeout");
-        wire
+    }
+
+    pub(super) fn session(&self) -> &Tls {
+        match &self.socket {
+            Socket::Tls(session) => session,
+            _ => panic!("{}: no TLS", self.name),
+        }
+    }
+
+    pub(super) fn session_mut(&mut self) -> &mut Tls {
+        match &mut self.socket {
+            Socket::Tls(session) => session,
+            _ => panic!("{}: no TLS", self.name),
+        }
     }
 
     /// A handle for another thread, which sends while this one reads.
@@ -81,16 +129,13 @@ impl Wire {
         let socket = match &self.socket {
             Socket::Tcp(socket) => socket.try_clone().map(Socket::Tcp),
             Socket::Unix(socket) => socket.try_clone().map(Socket::Unix),
+            Socket::Tls(_) => panic!("{}: a session has one end", self.name),
         };
         Wire::new(socket.expect("a second handle"), self.name)
     }
 
     fn set_read_timeout(&self, timeout: Duration) {
-        match &self.socket {
-            Socket::Tcp(socket) => socket.set_read_timeout(Some(timeout)),
-            Socket::Unix(socket) => socket.set_read_timeout(Some(timeout)),
-        }
-        .expect("read timeout");
+        self.socket.set_timeouts(Some(timeout), Some(DEADLINE));
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -101,27 +146,17 @@ impl Wire {
 
     /// For a peer that may be gone.
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        match &mut self.socket {
-            Socket::Tcp(socket) => socket.write_all(bytes.as_ref()),
-            Socket::Unix(socket) => socket.write_all(bytes.as_ref()),
-        }
+        self.socket.stream().write_all(bytes.as_ref())
     }
 
     /// Sends as long as the peer takes it: how many bytes that were when nothing moved for `quiet`.
     pub(crate) fn send_until_stuck(&mut self, most: usize, quiet: Duration) -> usize {
         let chunk = [b'x'; 16 * 1024];
         let mut sent = 0;
-        match &self.socket {
-            Socket::Tcp(socket) => socket.set_write_timeout(Some(quiet)).expect("write timeout"),
-            Socket::Unix(socket) => socket.set_write_timeout(Some(quiet)).expect("write timeout"),
-        }
+        self.socket.set_timeouts(Some(DEADLINE), Some(quiet));
         while sent < most {
             let room = chunk.len().min(most - sent);
-            let written = match &mut self.socket {
-                Socket::Tcp(socket) => socket.write(&chunk[..room]),
-                Socket::Unix(socket) => socket.write(&chunk[..room]),
-            };
-            match written {
+            match self.socket.stream().write(&chunk[..room]) {
                 Ok(written) => sent += written,
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
                 Err(error) => panic!("{}: sending: {error}", self.name),
@@ -132,9 +167,10 @@ impl Wire {
 
     /// The end of what this side sends; it still reads.
     pub(crate) fn finish(&mut self) {
-        match &self.socket {
+        match &mut self.socket {
             Socket::Tcp(socket) => socket.shutdown(Shutdown::Write),
             Socket::Unix(socket) => socket.shutdown(Shutdown::Write),
+            Socket::Tls(session) => session.finish(),
         }
         .expect("shutdown");
     }
@@ -148,16 +184,14 @@ impl Wire {
         match &self.socket {
             Socket::Tcp(socket) => socket.as_fd(),
             Socket::Unix(socket) => socket.as_fd(),
+            Socket::Tls(session) => session.socket.as_fd(),
         }
     }
 
     /// Reads more into the buffer; 0 is the end.
     fn fill(&mut self) -> io::Result<usize> {
         let mut chunk = [0; 64 * 1024];
-        let read = match &mut self.socket {
-            Socket::Tcp(socket) => socket.read(&mut chunk),
-            Socket::Unix(socket) => socket.read(&mut chunk),
-        }?;
+        let read = self.socket.stream().read(&mut chunk)?;
         self.buffer.extend_from_slice(&chunk[..read]);
         Ok(read)
     }
@@ -224,7 +258,7 @@ impl Wire {
     pub(crate) fn read_more(&mut self) -> bool {
         match self.fill() {
             Ok(read) => read > 0,
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) => false,
             Err(error) => panic!("{}: {error}, has {}", self.name, shown(&self.buffer)),
         }
     }
@@ -293,10 +327,19 @@ impl Wire {
             let end = match self.fill() {
                 Ok(0) => End::Closed,
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => End::Reset,
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => End::Truncated,
                 Ok(_) if !clock.left().is_zero() => continue,
                 other => panic!("{}: no end: {other:?}, has {}", self.name, shown(&self.buffer)),
             };
             return (std::mem::take(&mut self.buffer), end);
+        }
+    }
+
+    /// Why the next read fails, in the words of whoever does it.
+    pub(crate) fn expect_failure(&mut self) -> String {
+        match self.fill() {
+            Err(error) => error.to_string(),
+            Ok(_) => panic!("{}: wanted a failure, has {}", self.name, shown(&self.buffer)),
         }
     }
 
