@@ -235,11 +235,11 @@ func stream(address string, more func() bool) {
 	}
 }
 
-// Writes pieces while there is `more`.
+// Writes a piece, and further ones while there is `more`.
 func fill(connection duplex, more func() bool) (sent int64, err error) {
 	data := make([]byte, piece)
 	data[0] = streams
-	for err == nil && more() {
+	for first := true; err == nil && (first || more()); first = false {
 		// A stream's deadline is for a stall, not for the whole.
 		connection.SetWriteDeadline(time.Now().Add(patience))
 		var wrote int
