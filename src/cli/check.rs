@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use super::{WRONG, say};
 use crate::config::{self, Config};
@@ -33,8 +34,9 @@ fn tls_problems(config: &Config) -> Vec<String> {
         let loaded = ServerContext::load(chain.service.tls.as_ref()?);
         Some(format!("listener {}: tls: {}", chain.name, loaded.err()?))
     });
+    let system = Arc::default();
     let clusters = config.clusters.iter().filter_map(|(name, cluster)| {
-        let loaded = ClientContext::load(cluster.tls.as_ref()?);
+        let loaded = ClientContext::load(cluster.tls.as_ref()?, &system);
         Some(format!("cluster {name}: tls: {}", loaded.err()?))
     });
     listeners.chain(clusters).collect()

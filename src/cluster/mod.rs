@@ -19,7 +19,7 @@ pub use view::{ClientTls, ClusterView, HostView};
 use crate::config;
 use crate::runtime::Published;
 use crate::stats::{ClusterStats, ClusterUdpStats, Http2Stats, Registry, Scope, TlsStats};
-use crate::tls::{ClientContext, LoadError};
+use crate::tls::{ClientContext, LoadError, SystemRoots};
 
 /// A cluster, shared by all workers.
 pub struct Cluster {
@@ -47,11 +47,12 @@ impl Cluster {
         config: &config::Cluster,
         registry: &mut Registry,
         workers: usize,
+        system: &Arc<SystemRoots>,
     ) -> Result<Cluster, LoadError> {
         let tls = match &config.tls {
             None => None,
             Some(tls) => Some(ClusterTls {
-                context: Arc::new(Published::new(ClientContext::load(tls)?)),
+                context: Arc::new(Published::new(ClientContext::load(tls, system)?)),
                 stats: registry.scope::<TlsStats>(&format!("cluster.{name}.ssl"), workers),
             }),
         };

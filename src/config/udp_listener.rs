@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::route_l4::{self, L4, L4Action, L4Route};
 use super::text::{Complaint, Cx, Node, quote, read, write};
-use super::{AccessLog, Cluster, access_log, address};
+use super::{AccessLog, Cluster, Discovery, access_log, address};
 use crate::runtime::net::Addr;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -109,8 +109,15 @@ fn read_routes(cx: &Cx, node: &Node, clusters: &BTreeMap<String, Cluster>) -> Ve
         L4Action::Cluster(name) => vec![name.as_str()],
         L4Action::Clusters(shares) => shares.iter().map(|share| share.name.as_str()).collect(),
     });
-    if let Some(name) = names.collect::<Vec<_>>().into_iter().find(is_unix) {
+    let names: Vec<&str> = names.collect();
+    if let Some(name) = names.iter().copied().find(is_unix) {
         cx.refuse::<()>(node, format!("the cluster {} has a UNIX socket, which takes no UDP", quote(name)));
+    }
+    let is_original = |name: &&str| clusters.get(*name).is_some_and(|it| it.discovery == Discovery::OriginalDst);
+    if let Some(name) = names.iter().copied().find(is_original) {
+        let what =
+            format!("the cluster {} is where connections were to go, and datagrams do not say that", quote(name));
+        cx.refuse::<()>(node, what);
     }
     routes
 }

@@ -17,6 +17,7 @@ use crate::runtime::control::{self, Receiver};
 use crate::runtime::mailbox::Sender;
 use crate::runtime::net::{Addr, ListenOptions, Listener, SocketFile};
 use crate::stats::{AccessLogStats, ClusterManagerStats, Handle, ListenerManagerStats, Registry, Scope, ServerStats};
+use crate::tls::SystemRoots;
 
 /// What the process is doing, as `/ready` and `/server_info` say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,7 @@ pub(super) struct Process {
     /// Where the admin port is bound.
     pub(super) admin: Option<Addr>,
     snapshot: Arc<Snapshot>,
+    system_roots: Arc<SystemRoots>,
     /// Told whenever another snapshot runs.
     applied: control::Sender<()>,
     default_connections: u64,
@@ -96,6 +98,7 @@ impl Process {
             files: BTreeMap::new(),
             admin: None,
             snapshot: Arc::new(Snapshot::default()),
+            system_roots: Arc::default(),
             applied,
             default_connections: connections,
             scopes: (server, access_log),
@@ -121,6 +124,7 @@ impl Process {
             registry: &mut self.registry,
             logs: &mut self.logs,
             workers: self.workers,
+            system_roots: &self.system_roots,
             current: &current,
             renewed: Vec::new(),
         };

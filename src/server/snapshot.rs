@@ -13,7 +13,7 @@ use crate::config::{self, Config};
 use crate::listener::{Arrival, ConnectionLimit};
 use crate::runtime::net::Addr;
 use crate::stats::{ListenerStats, Registry, Scope};
-use crate::tls::ClientContext;
+use crate::tls::{ClientContext, SystemRoots};
 
 /// One configuration, ready to serve. The default has nothing to serve.
 #[derive(Default)]
@@ -66,6 +66,7 @@ pub(super) struct Builder<'a> {
     pub(super) registry: &'a mut Registry,
     pub(super) logs: &'a mut Sinks,
     pub(super) workers: usize,
+    pub(super) system_roots: &'a Arc<SystemRoots>,
     /// What runs now: the same clusters and connection counts are kept.
     pub(super) current: &'a Snapshot,
     /// Gathered by the build.
@@ -108,7 +109,7 @@ impl Builder<'_> {
             }
             return Ok(cluster.clone());
         }
-        let cluster = Cluster::new(name, config, self.registry, self.workers).map_err(refused)?;
+        let cluster = Cluster::new(name, config, self.registry, self.workers, self.system_roots).map_err(refused)?;
         if let Some(tls) = &cluster.tls {
             warn(&tls.context.get());
         }

@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::SingleCertAndKey;
 
 use super::certificate_info::CertificateInfo;
-use super::files::{self, LoadError};
+use super::files::{self, LoadError, SystemRoots};
 use super::handshake::{self, Connect};
 use super::host_auth::HostVerifier;
 use super::provider::{provider, versions};
@@ -35,6 +35,7 @@ pub struct ClientContext {
     authorities: Vec<CertificateInfo>,
     stamps: Stamps,
     warnings: Vec<String>,
+    system: Arc<SystemRoots>,
 }
 
 impl ClientContext {
@@ -42,8 +43,8 @@ impl ClientContext {
     ///
     /// # Errors
     /// A file that cannot be used, by its path.
-    pub fn load(config: &ClusterTls) -> Result<ClientContext, LoadError> {
-        ClientContext::load_over(config, None)
+    pub fn load(config: &ClusterTls, system: &Arc<SystemRoots>) -> Result<ClientContext, LoadError> {
+        ClientContext::load_over(config, system, None)
     }
 
     /// As [`ClientContext::load`], to replace this one. Sessions begin anew: who was trusted may no longer be.
@@ -51,13 +52,17 @@ impl ClientContext {
     /// # Errors
     /// As [`ClientContext::load`], or a certificate that has expired and is not in use now. This one stays as it is.
     pub fn reload(&self, config: &ClusterTls) -> Result<ClientContext, LoadError> {
-        ClientContext::load_over(config, Some(self))
+        ClientContext::load_over(config, &self.system, Some(self))
     }
 
-    fn load_over(config: &ClusterTls, current: Option<&ClientContext>) -> Result<ClientContext, LoadError> {
+    fn load_over(
+        config: &ClusterTls,
+        system: &Arc<SystemRoots>,
+        current: Option<&ClientContext>,
+    ) -> Result<ClientContext, LoadError> {
         // Before anything is read: what changes from here on differs from it.
         let stamps = Stamps::of(config.files());
-        let (verifier, authorities) = HostVerifier::load(config)?;
+        let (verifier, authorities) = HostVerifier::load(config, system)?;
         let (checks_name, validates) = (verifier.checks_name(), verifier.validates());
         let mut pair = config.certificate.as_ref().map(files::pair).transpose()?;
         if let Some(pair) = &mut pair {
@@ -88,6 +93,7 @@ impl ClientContext {
             authorities,
             stamps,
             warnings,
+            system: system.clone(),
         })
     }
 

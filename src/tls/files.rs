@@ -170,9 +170,9 @@ pub(super) struct Roots {
     pub(super) infos: Vec<CertificateInfo>,
 }
 
-pub(super) fn roots(ca: &Ca) -> Result<Roots, LoadError> {
+pub(super) fn roots(ca: &Ca, system: &SystemRoots) -> Result<Roots, LoadError> {
     match ca {
-        Ca::System => system_roots().map(|store| Roots { store, infos: Vec::new() }),
+        Ca::System => system.get().map(|store| Roots { store, infos: Vec::new() }),
         Ca::File(file) => roots_in(file, &read(file)?),
     }
 }
@@ -192,39 +192,52 @@ pub(super) fn roots_in(file: &File, bytes: &[u8]) -> Result<Roots, LoadError> {
     Ok(Roots { store: Arc::new(roots), infos })
 }
 
-/// The bundle read last, as long as somebody uses it: it is large, and clusters share it.
-static SYSTEM: Mutex<Option<(PathBuf, SystemTime, Weak<RootCertStore>)>> = Mutex::new(None);
+/// The authorities of this host. Their bundle is large, and clusters share it: it is read once, and again when it has
+/// changed. Whoever loads contexts owns it.
+#[derive(Debug, Default)]
+pub struct SystemRoots(Mutex<Option<Bundle>>);
 
-fn system_roots() -> Result<Arc<RootCertStore>, LoadError> {
-    let path = match std::env::var_os("SSL_CERT_FILE") {
-        Some(path) if !path.is_empty() => PathBuf::from(path),
-        _ => BUNDLES.iter().map(PathBuf::from).find(|path| path.exists()).ok_or_else(|| {
-            LoadError::new("\"system\"", "this host has no authorities: install ca-certificates, or name a file")
-        })?,
-    };
-    shared_roots(path)
+/// What was read last, as long as somebody uses it.
+#[derive(Debug)]
+struct Bundle {
+    path: PathBuf,
+    changed: SystemTime,
+    store: Weak<RootCertStore>,
 }
 
-fn shared_roots(path: PathBuf) -> Result<Arc<RootCertStore>, LoadError> {
-    let changed = fs::metadata(&path).and_then(|metadata| metadata.modified());
-    let changed = changed.map_err(|error| LoadError::new(path.display(), format!("cannot be read: {error}")))?;
-    let mut last = SYSTEM.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some((of, at, roots)) = &*last
-        && (of, at) == (&path, &changed)
-        && let Some(roots) = roots.upgrade()
-    {
-        return Ok(roots);
+impl SystemRoots {
+    fn get(&self) -> Result<Arc<RootCertStore>, LoadError> {
+        let path = match std::env::var_os("SSL_CERT_FILE") {
+            Some(path) if !path.is_empty() => PathBuf::from(path),
+            _ => BUNDLES.iter().map(PathBuf::from).find(|path| path.exists()).ok_or_else(|| {
+                LoadError::new("\"system\"", "this host has no authorities: install ca-certificates, or name a file")
+            })?,
+        };
+        self.read(path)
     }
-    let bytes = read_path(&path).map_err(|why| LoadError::new(path.display(), why))?;
-    let mut roots = RootCertStore::empty();
-    // Old and odd ones among so many are left out.
-    let (taken, _) = roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&bytes).filter_map(Result::ok));
-    if taken == 0 {
-        return Err(LoadError::new(path.display(), "has no certificate of an authority"));
+
+    fn read(&self, path: PathBuf) -> Result<Arc<RootCertStore>, LoadError> {
+        let changed = fs::metadata(&path).and_then(|metadata| metadata.modified());
+        let changed = changed.map_err(|error| LoadError::new(path.display(), format!("cannot be read: {error}")))?;
+        let mut last = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(bundle) = &*last
+            && (&bundle.path, &bundle.changed) == (&path, &changed)
+            && let Some(store) = bundle.store.upgrade()
+        {
+            return Ok(store);
+        }
+        let bytes = read_path(&path).map_err(|why| LoadError::new(path.display(), why))?;
+        let mut roots = RootCertStore::empty();
+        // Old and odd ones among so many are left out.
+        let certificates = CertificateDer::pem_slice_iter(&bytes).filter_map(Result::ok);
+        let (taken, _) = roots.add_parsable_certificates(certificates);
+        if taken == 0 {
+            return Err(LoadError::new(path.display(), "has no certificate of an authority"));
+        }
+        let store = Arc::new(roots);
+        *last = Some(Bundle { path, changed, store: Arc::downgrade(&store) });
+        Ok(store)
     }
-    let roots = Arc::new(roots);
-    *last = Some((path, changed, Arc::downgrade(&roots)));
-    Ok(roots)
 }
 
 #[cfg(test)]
@@ -242,14 +255,15 @@ mod tests {
             format!("# one\n{certificate}\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
         )
         .unwrap();
-        let first = shared_roots(path.clone()).unwrap();
+        let system = SystemRoots::default();
+        let first = system.read(path.clone()).unwrap();
         assert_eq!(first.len(), 1);
-        assert!(Arc::ptr_eq(&first, &shared_roots(path.clone()).unwrap()));
+        assert!(Arc::ptr_eq(&first, &system.read(path.clone()).unwrap()));
         let later = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(2_000_000_000);
         fs::File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
-        assert!(!Arc::ptr_eq(&first, &shared_roots(path).unwrap()));
+        assert!(!Arc::ptr_eq(&first, &system.read(path).unwrap()));
         for (name, why) in [("none", "cannot be read: "), ("ca.crl", "has no certificate of an authority")] {
-            let error = shared_roots(directory.0.join(name)).unwrap_err();
+            let error = system.read(directory.0.join(name)).unwrap_err();
             assert!(error.file.ends_with(name) && error.why.starts_with(why), "{error}");
         }
     }

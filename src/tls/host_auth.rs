@@ -10,7 +10,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::allowed::Allowed;
 use super::certificate_info::CertificateInfo;
-use super::files::{self, LoadError};
+use super::files::{self, LoadError, SystemRoots};
 use super::provider::provider;
 use crate::config::{Ca, ClusterTls};
 
@@ -25,8 +25,11 @@ pub(super) struct HostVerifier {
 
 impl HostVerifier {
     /// With what there is to say about the authorities.
-    pub(super) fn load(config: &ClusterTls) -> Result<(HostVerifier, Vec<CertificateInfo>), LoadError> {
-        let loaded = if config.insecure_skip_verify { None } else { Some(authorities(config)?) };
+    pub(super) fn load(
+        config: &ClusterTls,
+        system: &SystemRoots,
+    ) -> Result<(HostVerifier, Vec<CertificateInfo>), LoadError> {
+        let loaded = if config.insecure_skip_verify { None } else { Some(authorities(config, system)?) };
         let (authorities, infos) = loaded.unzip();
         let verifier = HostVerifier {
             authorities,
@@ -47,8 +50,11 @@ impl HostVerifier {
     }
 }
 
-fn authorities(config: &ClusterTls) -> Result<(Arc<WebPkiServerVerifier>, Vec<CertificateInfo>), LoadError> {
-    let roots = files::roots(&config.ca)?;
+fn authorities(
+    config: &ClusterTls,
+    system: &SystemRoots,
+) -> Result<(Arc<WebPkiServerVerifier>, Vec<CertificateInfo>), LoadError> {
+    let roots = files::roots(&config.ca, system)?;
     let mut builder = WebPkiServerVerifier::builder_with_provider(roots.store, provider().clone());
     if let Some(crl) = &config.crl {
         builder = builder.with_crls(files::revocation_lists_in(crl, &files::read(crl)?)?);

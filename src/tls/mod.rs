@@ -34,7 +34,7 @@ mod testing;
 pub use allowed::Names;
 pub use certificate_info::CertificateInfo;
 pub use client::ClientContext;
-pub use files::LoadError;
+pub use files::{LoadError, SystemRoots};
 pub use handshake::{Accept, Connect, HandshakeError, HandshakeErrorKind, accept, connect};
 pub use peer_certificate::PeerCertificate;
 pub use server::ServerContext;

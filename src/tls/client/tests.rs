@@ -9,7 +9,7 @@ use crate::tls::testing::{both, certificates, cluster_tls, listener_tls, server_
 use crate::tls::{HandshakeError, HandshakeErrorKind, ServerContext, Session, accept};
 
 fn context(json: &str) -> ClientContext {
-    ClientContext::load(&cluster_tls(json)).unwrap()
+    ClientContext::load(&cluster_tls(json), &Arc::default()).unwrap()
 }
 
 fn site(name: &str) -> ServerContext {
@@ -118,7 +118,9 @@ fn a_host_can_have_our_certificate_if_it_asks() {
     let none = context(r#"{ "ca": "ca.pem" }"#);
     assert_eq!(shake(&none, &server, Some("site.example.com")), Err(HandshakeErrorKind::NoCertificate));
     let wrong = r#"{ "ca": "ca.pem", "certificate": { "chain": "client.pem", "key": "site.key" } }"#;
-    assert!(ClientContext::load(&cluster_tls(wrong)).err().unwrap().why.starts_with("is not the key of "));
+    assert!(
+        ClientContext::load(&cluster_tls(wrong), &Arc::default()).err().unwrap().why.starts_with("is not the key of ")
+    );
 }
 
 #[test]
