@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{WRONG, say};
 use crate::config::{self, Config};
-use crate::tls::{ClientContext, ServerContext};
+use crate::tls::{ClientContext, LoadError, ServerContext};
 
 pub(super) fn check(path: &Path, print: bool) -> ExitCode {
     let (config, warnings) = match config::load(path) {
@@ -19,25 +19,35 @@ pub(super) fn check(path: &Path, print: bool) -> ExitCode {
     for warning in &warnings {
         eprintln!("{warning}");
     }
-    let problems = tls_problems(&config);
-    if !problems.is_empty() {
-        problems.iter().for_each(|problem| eprintln!("{}: {problem}", path.display()));
-        return ExitCode::from(WRONG);
+    match read_tls(&config) {
+        Ok(warnings) => warnings.iter().for_each(|warning| eprintln!("{}: {warning}", path.display())),
+        Err(problems) => {
+            problems.iter().for_each(|problem| eprintln!("{}: {problem}", path.display()));
+            return ExitCode::from(WRONG);
+        }
     }
     say(&if print { config.to_json() } else { format!("{}: ok\n", path.display()) })
 }
 
-/// What is wrong with the files that `tls` names.
-fn tls_problems(config: &Config) -> Vec<String> {
-    let chains = config.listeners.iter().flat_map(|listener| listener.chains.iter());
-    let listeners = chains.filter_map(|chain| {
-        let loaded = ServerContext::load(chain.service.tls.as_ref()?);
-        Some(format!("listener {}: tls: {}", chain.name, loaded.err()?))
-    });
+/// Reads the files that `tls` names: what is allowed but hardly meant, or all that is wrong with them.
+pub(super) fn read_tls(config: &Config) -> Result<Vec<String>, Vec<String>> {
+    let (mut warnings, mut problems) = (Vec::new(), Vec::new());
+    let mut note = |owner: String, loaded: Result<Vec<String>, LoadError>| match loaded {
+        Ok(said) => warnings.extend(said.into_iter().map(|warning| format!("{owner}: tls: {warning}"))),
+        Err(error) => problems.push(format!("{owner}: tls: {error}")),
+    };
+    for chain in config.listeners.iter().flat_map(|listener| listener.chains.iter()) {
+        if let Some(tls) = &chain.service.tls {
+            let loaded = ServerContext::load(tls).map(|context| context.warnings().to_vec());
+            note(format!("listener {}", chain.name), loaded);
+        }
+    }
     let system = Arc::default();
-    let clusters = config.clusters.iter().filter_map(|(name, cluster)| {
-        let loaded = ClientContext::load(cluster.tls.as_ref()?, &system);
-        Some(format!("cluster {name}: tls: {}", loaded.err()?))
-    });
-    listeners.chain(clusters).collect()
+    for (name, cluster) in &config.clusters {
+        if let Some(tls) = &cluster.tls {
+            let loaded = ClientContext::load(tls, &system).map(|context| context.warnings().to_vec());
+            note(format!("cluster {name}"), loaded);
+        }
+    }
+    if problems.is_empty() { Ok(warnings) } else { Err(problems) }
 }

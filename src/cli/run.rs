@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::check::read_tls;
 use super::{FAILED, WRONG};
 use crate::admin::logging;
 use crate::config;
@@ -22,6 +23,11 @@ pub(super) fn run(path: &Path, workers: Option<usize>, log_level: Option<log::Le
             return ExitCode::from(WRONG);
         }
     };
+    if let Err(problems) = read_tls(&config) {
+        // Warnings come when they are loaded.
+        problems.iter().for_each(|problem| eprintln!("{}: {problem}", path.display()));
+        return ExitCode::from(WRONG);
+    }
     let options = Options { path: Some(path.to_owned()), workers };
     exit_status(server::run(config, options, announce))
 }

@@ -169,7 +169,14 @@ pub(super) fn read_service(cx: &Cx, node: &Node, o: &mut Object) -> Option<Servi
         Protocol::Http(service) => service.http.versions,
         Protocol::Tcp(_) => Versions { h1: false, h2: false },
     };
-    let tls = o.maybe("tls", |cx, node| tls::read_listener(cx, node, versions));
+    let tls = o.maybe("tls", |cx, node| {
+        let tls = tls::read_listener(cx, node, versions)?;
+        let is_http = matches!(protocol, Protocol::Http(_));
+        if is_http && !versions.h2 && tls.alpn.iter().any(|name| name == "h2") {
+            return cx.refuse(node, "\"alpn\" offers \"h2\", which is not among the \"versions\" of \"http\"");
+        }
+        Some(tls)
+    });
     filter::check_tls(cx, node, &filters, tls.as_ref());
     Some(Service { tls, filters, protocol })
 }
