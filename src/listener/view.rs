@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::access_log::Logger;
 use crate::cluster::ClusterView;
@@ -70,6 +71,8 @@ impl ListenerView {
 pub struct TcpView {
     pub worker: Rc<Worker>,
     pub tcp: Arc<config::Tcp>,
+    /// What a connection may still take when its listener is gone.
+    pub drain_time: Duration,
     pub routes: Arc<L4Table>,
     pub filters: Arc<[Arc<dyn FilterFactory>]>,
     /// By the slot that routes name.

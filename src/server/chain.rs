@@ -54,6 +54,8 @@ pub struct HttpSnapshot {
 
 pub struct TcpSnapshot {
     pub tcp: Arc<config::Tcp>,
+    /// What a connection may still take when its listener is gone.
+    pub drain_time: Duration,
     pub routes: Arc<L4Table>,
     pub stats: Arc<Scope<TcpStats>>,
 }
@@ -134,6 +136,7 @@ impl Builder<'_> {
             .map_err(|(at, error)| BuildError(format!("listener {name}: routes[{at}]: {error}")))?;
         Ok(TcpSnapshot {
             tcp: Arc::new(config.tcp.clone()),
+            drain_time: self.drain_time,
             routes: Arc::new(routes),
             stats: self.registry.scope::<TcpStats>(&format!("tcp.{name}"), self.workers),
         })

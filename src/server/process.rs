@@ -125,6 +125,7 @@ impl Process {
             logs: &mut self.logs,
             workers: self.workers,
             system_roots: &self.system_roots,
+            drain_time: config.drain_time,
             current: &current,
             renewed: Vec::new(),
         };

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::UdpSnapshot;
 use super::chain::ChainSnapshot;
@@ -67,6 +68,7 @@ pub(super) struct Builder<'a> {
     pub(super) logs: &'a mut Sinks,
     pub(super) workers: usize,
     pub(super) system_roots: &'a Arc<SystemRoots>,
+    pub(super) drain_time: Duration,
     /// What runs now: the same clusters and connection counts are kept.
     pub(super) current: &'a Snapshot,
     /// Gathered by the build.

@@ -264,6 +264,7 @@ impl State {
         TcpView {
             worker: self.worker.clone(),
             tcp: tcp.tcp.clone(),
+            drain_time: tcp.drain_time,
             routes: tcp.routes.clone(),
             filters: chain.filters.clone(),
             clusters: clusters.clone(),

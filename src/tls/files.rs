@@ -63,6 +63,10 @@ pub(super) fn read(file: &File) -> Result<Vec<u8>, LoadError> {
 }
 
 fn read_path(path: &Path) -> Result<Vec<u8>, String> {
+    // Opening a pipe would wait for somebody to write to it.
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err("is no file".to_owned());
+    }
     let mut bytes = Vec::new();
     // One byte more than allowed tells that there is more.
     let read = fs::File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));

@@ -254,3 +254,28 @@ fn filters_let_in_or_keep_out() {
     proxy.client().expect_gone();
     upstream.expect_nobody(QUIET);
 }
+
+#[test]
+fn a_connection_outlives_its_listener_by_drain_time() {
+    let upstream = Upstream::start();
+    let file = crate::harness::LogFile::new("tcp-drain.json");
+    let config = |tcp: bool| {
+        let routes = json!([{ "respond": { "status": 200 } }]);
+        let mut listeners = vec![json!({ "name": "kept", "routes": routes })];
+        if tcp {
+            listeners.push(json!({ "name": "bytes", "protocol": "tcp", "routes": [{ "cluster": "app" }] }));
+        }
+        let clusters = json!({ "app": { "endpoints": [upstream.address()] } });
+        json!({ "listeners": listeners, "clusters": clusters, "drain_time": "1s" })
+    };
+    let proxy = Proxy::from_file(&file.0, config(true));
+    let mut client = proxy.client_of(1);
+    let mut server = upstream.accept();
+    client.send("a");
+    server.expect("a");
+    proxy.rewrite(&file.0, config(false));
+    client.send("b");
+    server.expect("b");
+    client.expect_gone();
+    server.expect_gone();
+}

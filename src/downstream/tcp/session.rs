@@ -32,6 +32,8 @@ pub(super) enum End {
     Refused(&'static str),
     Idle,
     TooOld,
+    /// Its listener is gone since `drain_time`.
+    Drained,
 }
 
 pub(super) struct Session {
@@ -41,10 +43,12 @@ pub(super) struct Session {
     view: Rc<TcpView>,
     info: StreamInfo,
     chain: Chain,
-    /// Counts it in its listener as long as it is open.
-    _admission: Admission,
+    /// Counts it in its listener as long as it is open, and wakes it for a drain.
+    admission: Admission,
     /// It has lived long enough then.
     lifetime: Option<Instant>,
+    /// Its listener is gone: it has so long.
+    drained_at: Option<Instant>,
 }
 
 impl Session {
@@ -71,7 +75,8 @@ impl Session {
             lifetime: view.tcp.max_connection_duration.map(|limit| now + limit),
             info,
             chain,
-            _admission: admission,
+            admission,
+            drained_at: None,
             view,
         }
     }
@@ -292,6 +297,7 @@ impl Session {
                 stats.idle_timeout.inc();
                 self.info.detail = "idle_timeout";
             }
+            End::Drained => self.info.detail = "drain_time",
             End::TooOld => {
                 stats.max_downstream_connection_duration.inc();
                 self.info.detail = "max_connection_duration";
@@ -333,7 +339,7 @@ impl Idle {
     }
 
     /// After a turn: ready with the reason when the connection is to end.
-    fn poll(&mut self, task: &mut Context<'_>, session: &Session, moved: Moved, half_closed: bool) -> Poll<End> {
+    fn poll(&mut self, task: &mut Context<'_>, session: &mut Session, moved: Moved, half_closed: bool) -> Poll<End> {
         let now = session.rt().now();
         if moved != Moved::Nothing {
             self.since = now;
@@ -343,13 +349,19 @@ impl Idle {
         let limit = [tcp.idle_timeout, half].into_iter().flatten().min();
         let idle_at = limit.map(|limit| self.since + limit);
         let has_passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if session.drained_at.is_none() && session.admission.poll_drain(task).is_ready() {
+            session.drained_at = now.checked_add(session.view.drain_time);
+        }
+        if has_passed(session.drained_at) {
+            return Poll::Ready(End::Drained);
+        }
         if has_passed(session.lifetime) {
             return Poll::Ready(End::TooOld);
         }
         if has_passed(idle_at) {
             return Poll::Ready(End::Idle);
         }
-        session.timer.set([idle_at, session.lifetime].into_iter().flatten().min());
+        session.timer.set([idle_at, session.lifetime, session.drained_at].into_iter().flatten().min());
         if moved == Moved::More || session.timer.poll(task).is_ready() {
             session.rt().yield_to_io(task);
         }
