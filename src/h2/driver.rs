@@ -12,7 +12,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use nuncio_h2::{Counts, ErrorKind, Recv, Request, StreamRef};
+use nuncio_http::Method;
 
 use super::entry::Lost;
 use super::mux::{Core, Mux};
@@ -216,9 +218,13 @@ impl Driver {
     fn on_event(&mut self, event: Recv, core: &mut Core, mux: &Rc<Mux>) -> Option<Event> {
         match event {
             Recv::NeedMore => {}
-            Recv::Request { stream, request, end: _ } => {
+            Recv::Request { stream, request, end } => {
                 self.streams += 1;
                 core.enter(stream);
+                if end && request.head.method == Method::Connect {
+                    // A tunnel has no body that its head could end: the end is passed on like any other.
+                    receive(core, stream, |entry| entry.push_data(Bytes::new(), true));
+                }
                 return Some(Event::Request { stream: StreamHandle::new(mux.clone(), stream), request });
             }
             Recv::Refused { stream, status, detail } => {

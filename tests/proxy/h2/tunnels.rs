@@ -363,4 +363,12 @@ fn a_connect_that_ends_here_carries_bytes_to_a_host() {
     client.expect_headers(7);
     server.reset();
     client.expect_reset(7);
+    // An end that comes with the head is one behind no byte.
+    client.headers(9, CONNECT, true);
+    let mut server = upstream.accept();
+    client.expect_headers(9);
+    server.expect_closed();
+    server.send("all");
+    server.finish();
+    client.expect_data(9, "all", true);
 }
