@@ -75,6 +75,18 @@ fn a_reset_of_one_end_resets_the_other() {
 }
 
 #[test]
+fn a_reset_is_none_the_less_one_for_what_waits_to_be_written() {
+    let upstream = Upstream::start();
+    let proxy = tcp(&upstream, json!({}));
+    let (mut client, mut server) = open(&proxy, &upstream);
+    client.send_until_stuck(64 << 20, Duration::from_millis(300));
+    server.send("partial");
+    client.expect("partial");
+    server.reset();
+    assert!(client.rest().1 == crate::harness::End::Reset);
+}
+
+#[test]
 fn a_side_that_takes_nothing_stops_the_other() {
     let upstream = Upstream::start();
     let proxy = tcp(&upstream, json!({}));

@@ -236,7 +236,11 @@ impl Session {
         let ends = Ends::Two { source: down, sink: up, is_last: response.is_over() };
         let sent = request.poll(task, ends, (&mut self.chain, &mut cx));
         let ends = Ends::Two { source: up, sink: down, is_last: request.is_over() };
-        let received = response.poll(task, ends, (&mut self.chain, &mut cx));
+        // An error that the one direction has found the other would take for an end, and pass it on.
+        let received = match &sent {
+            Ok(_) => response.poll(task, ends, (&mut self.chain, &mut cx)),
+            Err(_) => Ok(Moved::Nothing),
+        };
         let after = [request.read, request.written, response.read, response.written];
         let [from_down, to_up, from_up, to_down] = std::array::from_fn(|at| after[at] - before[at]);
         self.count(from_down, to_down);
