@@ -109,8 +109,9 @@ impl Exchange {
             return Poll::Ready(Ok(FromUpstream::Head { head: ResponseHead::new(200, HeaderList::new()), end: false }));
         }
         let read = match ready!(self.buffer.poll_fill(task, &mut *self.connection.transport, most)) {
-            Ok(read) => read,
-            Err(_) => {
+            // A write has found the reset, and taken it: what a read finds behind the last byte is no end.
+            Ok(read) if read > 0 || !self.is_broken() => read,
+            _ => {
                 self.connection.closed_by_host = true;
                 return Poll::Ready(Err(Error::upstream(Kind::Closed, Phase::Response)));
             }

@@ -129,6 +129,13 @@ fn a_reset_goes_through_the_tunnel() {
     let (mut client, server) = open(&proxy, &upstream);
     server.reset();
     assert!(client.rest().1 == End::Reset);
+    // Whoever finds it first.
+    let (mut client, mut server) = open(&proxy, &upstream);
+    client.send_until_stuck(64 << 20, Duration::from_millis(300));
+    server.send("partial");
+    client.expect("partial");
+    server.reset();
+    assert!(client.rest().1 == End::Reset);
 }
 
 #[test]
