@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::text::{Complaint, Cx, Kind, Node, read, write};
+use super::text::{Complaint, Cx, Kind, Node, Object, read, write};
 use super::{ClusterTls, Http2, address, http2, tls};
 use crate::runtime::net::Addr;
 
@@ -178,7 +178,6 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
     const PROTOCOLS: &[(&str, ClusterProtocol)] =
         &[("h1", ClusterProtocol::H1), ("h2", ClusterProtocol::H2), ("auto", ClusterProtocol::Auto)];
     const PROXY_VERSIONS: &[(&str, ProxyVersion)] = &[("v1", ProxyVersion::V1), ("v2", ProxyVersion::V2)];
-    const DISCOVERY: &[(&str, Discovery)] = &[("static", Discovery::Static), ("original_dst", Discovery::OriginalDst)];
     let default = Cluster::new(Vec::new());
     let mut o = cx.object(node)?;
     o.later(&[
@@ -191,16 +190,7 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
         "zone_aware",
         "panic_threshold",
     ]);
-    let discovery = o.optional("discovery", default.discovery, read::one_of(DISCOVERY));
-    let endpoints = match discovery {
-        Discovery::Static => o.required("endpoints", read_endpoints),
-        Discovery::OriginalDst => {
-            if let Some(node) = o.take("endpoints") {
-                cx.refuse::<()>(&node, "has no meaning where \"discovery\" is \"original_dst\"");
-            }
-            Some(Vec::new())
-        }
-    };
+    let (discovery, endpoints) = read_hosts(cx, &mut o);
     let protocol = o.optional("protocol", default.protocol, read::one_of(PROTOCOLS));
     let cluster = Cluster {
         discovery,
@@ -229,6 +219,19 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
     }
     o.finish();
     Some(Cluster { endpoints: endpoints?, ..cluster })
+}
+
+/// How hosts are found, and those that are named.
+fn read_hosts(cx: &Cx, o: &mut Object) -> (Discovery, Option<Vec<Endpoint>>) {
+    const DISCOVERY: &[(&str, Discovery)] = &[("static", Discovery::Static), ("original_dst", Discovery::OriginalDst)];
+    let discovery = o.optional("discovery", Discovery::default(), read::one_of(DISCOVERY));
+    if discovery == Discovery::Static {
+        return (discovery, o.required("endpoints", read_endpoints));
+    }
+    if let Some(node) = o.take("endpoints") {
+        cx.refuse::<()>(&node, "has no meaning where \"discovery\" is \"original_dst\"");
+    }
+    (discovery, Some(Vec::new()))
 }
 
 fn read_http(cx: &Cx, node: &Node) -> Option<ClusterHttp> {

@@ -63,11 +63,6 @@ impl ReadBuffer {
         ReadBuffer { bytes: BytesMut::new(), size: SMALL, owner: owner.clone() }
     }
 
-    /// How much is read before the other side must have taken it.
-    pub fn watermark(&self) -> usize {
-        self.size.max(2 * SMALL)
-    }
-
     /// Reads at most `most` more bytes; 0 is the end of the stream. A reader that has little use for bytes takes little memory.
     pub fn poll_fill(
         &mut self,
