@@ -1,6 +1,7 @@
 //! What a flood of sessions meets, and errors that ICMP brings.
 
 use std::net::UdpSocket;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use serde_json::json;
 
@@ -90,18 +91,30 @@ fn a_flood_leaves_others_their_turn() {
     config["listeners"].as_array_mut().unwrap().insert(0, http);
     let proxy = Proxy::start(config);
     let flood = Peer::client_at("127.0.0.1", proxy.listener(1));
-    let stop = std::sync::atomic::AtomicBool::new(false);
+    let stop = AtomicBool::new(false);
+    let datagrams = || proxy.stat("udp.listener-1.downstream_sess_rx_datagrams");
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+            while !stop.load(Relaxed) {
                 flood.send(b"");
                 flood.send(b"x");
             }
         });
+        // However this ends, the flood does too.
+        let _stop = Stop(&stop);
+        eventually("the flood is there", || (datagrams() > 50).then_some(()));
         for _ in 0..50 {
             assert_eq!(proxy.get("/").status(), 200);
         }
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        let before = datagrams();
+        eventually("the flood goes on", || (datagrams() > before).then_some(()));
     });
-    assert!(proxy.stat("udp.listener-1.downstream_sess_rx_datagrams") > 50);
+}
+
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
 }
