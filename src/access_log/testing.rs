@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nuncio_http::{HeaderId, HeaderList, Method, RequestHead, ResponseHead, Version};
 
-use crate::cluster::{Host, HostView};
+use crate::cluster::{Host, HostView, Identity};
 use crate::error::ResponseFlags;
 use crate::stream::info::{ConnectionInfo, StreamInfo, Times};
 
@@ -49,7 +49,7 @@ pub(super) fn stream() -> StreamInfo {
         detail: "via_upstream",
         route: Some(Arc::from("api")),
         cluster: Some(Rc::from("app")),
-        host: Some(Rc::new(HostView::new(Arc::new(Host::new("127.0.0.1:9000".parse().unwrap(), 1))))),
+        host: Some(Rc::new(HostView::new(Arc::new(Host::new(Identity::of("127.0.0.1:9000".parse().unwrap()), 1))))),
         upstream_local: Some("127.0.0.1:40000".parse().unwrap()),
         attempts: 2,
         bytes_received: 5,

@@ -34,7 +34,7 @@ fn cluster_text(cluster: &ClusterStatus, text: &mut String) -> std::fmt::Result 
             writeln!(text, "{name}::{address}::{key}::{value}")?;
         }
         writeln!(text, "{name}::{address}::health_flags::healthy")?;
-        writeln!(text, "{name}::{address}::weight::{}", host.weight)?;
+        writeln!(text, "{name}::{address}::weight::{}", host.weight())?;
     }
     Ok(())
 }
@@ -63,7 +63,7 @@ fn host_json(host: &Host) -> Json {
         "address": address(&host.address),
         "stats": host.stats.values().map(stat),
         "health_status": { "eds_health_status": "HEALTHY" },
-        "weight": host.weight,
+        "weight": host.weight(),
     })
 }
 

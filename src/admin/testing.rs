@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{
     AdminState, CertificateOwner, CertificateStatus, ClusterStatus, ListenerStatus, Request, ServerInfo, ServerState,
 };
-use crate::cluster::Host;
+use crate::cluster::{Host, Identity};
 use crate::config::{CircuitBreaker, Node};
 use crate::stats::{ClusterStats, Filter, Registry, Snapshot};
 use crate::tls::CertificateInfo;
@@ -64,7 +64,7 @@ impl AdminState for TestState {
     }
 
     fn clusters(&self) -> Vec<ClusterStatus> {
-        let host = Host::new("127.0.0.1:9000".parse().unwrap(), 7);
+        let host = Host::new(Identity::of("127.0.0.1:9000".parse().unwrap()), 7);
         host.stats.cx_total.add(2);
         let circuit_breaker = CircuitBreaker { max_connections: 1024, max_pending_requests: 1024, max_requests: 1024 };
         vec![ClusterStatus { name: Arc::from("app"), circuit_breaker, hosts: vec![Arc::new(host)] }]

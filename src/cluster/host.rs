@@ -1,5 +1,10 @@
-//! One endpoint of a cluster, shared by all workers.
+//! One endpoint of a cluster, shared by all workers: who it is, whether it may be picked, and what it is doing.
+//!
+//! Who it is never changes: an endpoint with another address, zone or metadata is another host. Its health is a set of
+//! flags, each written by one subsystem; what a balancer makes of them is [`Health`].
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::runtime::net::Addr;
@@ -9,16 +14,131 @@ use crate::stats::HostStats;
 #[derive(Debug)]
 pub struct Host {
     pub address: Addr,
+    /// The name that it was found by, where it was: what health checks and hashes may call it.
+    pub name: Option<Arc<str>>,
+    /// 0 is taken first, as long as enough of its hosts are healthy. 0 to 127.
+    pub priority: u32,
+    /// Its locality; empty: it has none.
+    pub zone: Arc<str>,
+    /// What subsets are made by.
+    pub metadata: Arc<BTreeMap<String, String>>,
     /// 1 to 128.
-    pub weight: u32,
+    weight: AtomicU32,
+    flags: AtomicU32,
     /// Requests in flight, over all workers.
     active_requests: AtomicU32,
     pub stats: HostStats,
 }
 
+/// Why a host is not taken like any other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flag {
+    /// Its active checks fail.
+    FailedActive = 1 << 0,
+    /// It has not been checked yet.
+    Unchecked = 1 << 1,
+    /// Ejected by outlier detection.
+    Ejected = 1 << 2,
+    /// It asks to be spared: its checks say `x-envoy-degraded`.
+    Degraded = 1 << 3,
+    /// Discovery does not name it any more; it is kept because it is healthy.
+    Unlisted = 1 << 4,
+    /// It is not one of the cluster's hosts any more.
+    Removed = 1 << 5,
+}
+
+impl Flag {
+    /// Each flag with Envoy's word for it on `/clusters`.
+    pub const ALL: &[(Flag, &str)] = &[
+        (Flag::FailedActive, "failed_active_hc"),
+        (Flag::Unchecked, "pending_active_hc"),
+        (Flag::Ejected, "failed_outlier_check"),
+        (Flag::Degraded, "degraded_active_hc"),
+        (Flag::Unlisted, "pending_dynamic_removal"),
+        (Flag::Removed, "removed"),
+    ];
+}
+
+/// What a balancer goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Health {
+    Unhealthy,
+    /// Taken when the healthy ones do not suffice.
+    Degraded,
+    Healthy,
+}
+
+/// Who a host is: all that discovery says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub address: Addr,
+    pub name: Option<Arc<str>>,
+    pub priority: u32,
+    pub zone: Arc<str>,
+    pub metadata: Arc<BTreeMap<String, String>>,
+}
+
+impl Identity {
+    /// A host of which nothing but its address is known.
+    pub fn of(address: Addr) -> Identity {
+        Identity { address, name: None, priority: 0, zone: Arc::from(""), metadata: Arc::default() }
+    }
+}
+
 impl Host {
-    pub fn new(address: Addr, weight: u32) -> Host {
-        Host { address, weight, active_requests: AtomicU32::new(0), stats: HostStats::default() }
+    pub fn new(identity: Identity, weight: u32) -> Host {
+        let Identity { address, name, priority, zone, metadata } = identity;
+        Host {
+            address,
+            name,
+            priority,
+            zone,
+            metadata,
+            weight: AtomicU32::new(weight.max(1)),
+            flags: AtomicU32::new(0),
+            active_requests: AtomicU32::new(0),
+            stats: HostStats::default(),
+        }
+    }
+
+    /// It is the host that `identity` describes.
+    pub fn is(&self, identity: &Identity) -> bool {
+        self.address == identity.address
+            && self.priority == identity.priority
+            && self.name == identity.name
+            && self.zone == identity.zone
+            && self.metadata == identity.metadata
+    }
+
+    /// Its share, against those of the others. 1 to 128.
+    pub fn weight(&self) -> u32 {
+        self.weight.load(Relaxed)
+    }
+
+    /// Discovery has another weight for it. Says whether that is news.
+    pub fn set_weight(&self, weight: u32) -> bool {
+        self.weight.swap(weight.max(1), Relaxed) != weight.max(1)
+    }
+
+    /// Sets or clears a flag. Says whether that is news.
+    pub fn set(&self, flag: Flag, on: bool) -> bool {
+        let bit = flag as u32;
+        let before = if on { self.flags.fetch_or(bit, Relaxed) } else { self.flags.fetch_and(!bit, Relaxed) };
+        (before & bit != 0) != on
+    }
+
+    pub fn has(&self, flag: Flag) -> bool {
+        self.flags.load(Relaxed) & flag as u32 != 0
+    }
+
+    pub fn health(&self) -> Health {
+        const BAD: u32 =
+            Flag::FailedActive as u32 | Flag::Unchecked as u32 | Flag::Ejected as u32 | Flag::Removed as u32;
+        match self.flags.load(Relaxed) {
+            flags if flags & BAD != 0 => Health::Unhealthy,
+            flags if flags & Flag::Degraded as u32 != 0 => Health::Degraded,
+            _ => Health::Healthy,
+        }
     }
 
     pub fn active_requests(&self) -> u32 {
@@ -31,5 +151,41 @@ impl Host {
 
     pub(crate) fn request_ended(&self) {
         self.active_requests.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host() -> Host {
+        Host::new(Identity::of("192.0.2.1:80".parse().unwrap()), 1)
+    }
+
+    #[test]
+    fn any_reason_makes_it_unhealthy_and_all_must_go() {
+        let host = host();
+        assert_eq!(host.health(), Health::Healthy);
+        assert!(host.set(Flag::Degraded, true));
+        assert_eq!(host.health(), Health::Degraded);
+        for flag in [Flag::FailedActive, Flag::Unchecked, Flag::Ejected] {
+            assert!(host.set(flag, true));
+            assert!(!host.set(flag, true), "no news");
+            assert_eq!(host.health(), Health::Unhealthy);
+        }
+        host.set(Flag::FailedActive, false);
+        host.set(Flag::Unchecked, false);
+        assert_eq!(host.health(), Health::Unhealthy, "still ejected");
+        assert!(host.set(Flag::Ejected, false));
+        assert_eq!(host.health(), Health::Degraded);
+    }
+
+    #[test]
+    fn a_host_with_other_metadata_is_another_host() {
+        let (host, same) = (host(), Identity::of("192.0.2.1:80".parse().unwrap()));
+        assert!(host.is(&same));
+        let stage = BTreeMap::from([("stage".to_owned(), "canary".to_owned())]);
+        assert!(!host.is(&Identity { metadata: Arc::new(stage), ..same.clone() }));
+        assert!(!host.is(&Identity { priority: 1, ..same }));
     }
 }

@@ -13,7 +13,7 @@ mod view;
 use std::sync::Arc;
 
 pub use breaker::{Breaker, Permit, Resource};
-pub use host::Host;
+pub use host::{Flag, Health, Host, Identity};
 pub use view::{ClientTls, ClusterView, HostView};
 
 use crate::config;
@@ -56,7 +56,8 @@ impl Cluster {
                 stats: registry.scope::<TlsStats>(&format!("cluster.{name}.ssl"), workers),
             }),
         };
-        let hosts = config.endpoints.iter().map(|e| Arc::new(Host::new(e.address.clone(), e.weight))).collect();
+        let hosts =
+            config.endpoints.iter().map(|e| Arc::new(Host::new(Identity::of(e.address.clone()), e.weight))).collect();
         Ok(Cluster {
             name: name.into(),
             config: config.clone(),

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Cluster, ClusterView, Host};
+use super::{Cluster, ClusterView, Host, Identity};
 use crate::runtime::Rt;
 
 /// A host that is not used for so long is forgotten (Envoy's `cleanup_interval`).
@@ -39,7 +39,7 @@ impl Originals {
     pub(super) fn view(&self, shared: &Arc<Cluster>, destination: SocketAddr, rt: &Rt) -> Rc<ClusterView> {
         let mut views = self.views.borrow_mut();
         let original = views.entry(destination).or_insert_with(|| {
-            let host = Arc::new(Host::new(destination.into(), 1));
+            let host = Arc::new(Host::new(Identity::of(destination.into()), 1));
             let view = ClusterView::with_hosts(shared.clone(), &[host], None, rt);
             Original { view, used: Cell::new(rt.now()) }
         });

@@ -78,7 +78,7 @@ impl ClusterView {
         rt: &Rt,
     ) -> Rc<ClusterView> {
         let mut rng = fastrand::Rng::new();
-        let weights: Vec<u32> = hosts.iter().map(|host| host.weight).collect();
+        let weights: Vec<u32> = hosts.iter().map(|host| host.weight()).collect();
         Rc::new(ClusterView {
             name: Rc::from(&*shared.name),
             hosts: hosts.iter().map(|host| Rc::new(HostView::new(host.clone()))).collect(),
@@ -131,7 +131,7 @@ impl ClusterView {
 
     /// The host for whatever has this hash: the same one as long as it is there.
     pub fn pick_by_hash(&self, hash: u64) -> Option<usize> {
-        let hosts = || self.hosts.iter().map(|host| (host.address.to_string(), host.weight));
+        let hosts = || self.hosts.iter().map(|host| (host.address.to_string(), host.weight()));
         self.rendezvous.get_or_init(|| Rendezvous::new(hosts())).pick(hash)
     }
 
