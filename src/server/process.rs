@@ -11,9 +11,10 @@ use super::udp::UdpSockets;
 use super::worker::Command;
 use super::{ListenerSnapshot, Snapshot};
 use crate::access_log::Sinks;
+use crate::cluster::{Cluster, Keeper};
 use crate::config::Config;
 use crate::listener::ConnectionLimit;
-use crate::runtime::control::{self, Receiver};
+use crate::runtime::control::{self, Control, Receiver};
 use crate::runtime::mailbox::Sender;
 use crate::runtime::net::{Addr, ListenOptions, Listener, SocketFile};
 use crate::stats::{AccessLogStats, ClusterManagerStats, Handle, ListenerManagerStats, Registry, Scope, ServerStats};
@@ -55,6 +56,9 @@ pub(super) struct Process {
     scopes: (Arc<Scope<ServerStats>>, Arc<Scope<AccessLogStats>>),
     listeners: Handle<ListenerManagerStats>,
     clusters: Handle<ClusterManagerStats>,
+    control: Control,
+    /// One for each cluster of the running configuration.
+    keepers: Vec<(Arc<Cluster>, Keeper)>,
 }
 
 /// A configuration that cannot fail any more.
@@ -76,7 +80,13 @@ pub(super) struct WorkerSockets {
 
 impl Process {
     /// Nothing runs yet. `connections`: most connections, unless the configuration says.
-    pub(super) fn new(workers: usize, options: Options, connections: u64, applied: control::Sender<()>) -> Process {
+    pub(super) fn new(
+        control: &Control,
+        workers: usize,
+        options: Options,
+        connections: u64,
+        applied: control::Sender<()>,
+    ) -> Process {
         let mut registry = Registry::new();
         let server = registry.scope::<ServerStats>("server", workers);
         let access_log = registry.scope::<AccessLogStats>("access_log", workers);
@@ -104,6 +114,8 @@ impl Process {
             scopes: (server, access_log),
             listeners,
             clusters,
+            control: control.clone(),
+            keepers: Vec::new(),
             registry,
         }
     }
@@ -184,6 +196,15 @@ impl Process {
                 tls.context.set(context);
             }
         }
+        let known = std::mem::take(&mut self.keepers);
+        let mut known: BTreeMap<_, _> = known.into_iter().map(|kept| (Arc::as_ptr(&kept.0), kept)).collect();
+        for cluster in &snapshot.clusters {
+            let kept = known.remove(&Arc::as_ptr(cluster));
+            let start = || (cluster.clone(), Keeper::start(&self.control, cluster));
+            self.keepers.push(kept.unwrap_or_else(start));
+        }
+        // The keepers of clusters that are gone or were replaced end here.
+        drop(known);
         self.snapshot = Arc::new(snapshot);
         for (mailbox, sockets) in self.mailboxes.iter().zip(sockets) {
             // A worker that has ended is an event of its own.

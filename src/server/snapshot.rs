@@ -111,7 +111,9 @@ impl Builder<'_> {
             }
             return Ok(cluster.clone());
         }
-        let cluster = Cluster::new(name, config, self.registry, self.workers, self.system_roots).map_err(refused)?;
+        let known = current.map(|cluster| cluster.hosts()).unwrap_or_default();
+        let cluster = Cluster::new(name, config, &known, self.registry, self.workers, self.system_roots);
+        let cluster = cluster.map_err(refused)?;
         if let Some(tls) = &cluster.tls {
             warn(&tls.context.get());
         }

@@ -95,7 +95,7 @@ impl Stream {
         view.stats.upstream_rq_active.inc();
         self.listener.stats.rq_total.inc();
         let sending = Sending {
-            host: view.host(host).clone(),
+            host: host.clone(),
             _permit: permit,
             retries: 0,
             replay: Replay::new(&self.info.connection, self.version),
@@ -106,7 +106,7 @@ impl Stream {
         Ok(())
     }
 
-    fn acquire(&mut self, sending: Box<Sending>, host: usize, wanted: Wanted) {
+    fn acquire(&mut self, sending: Box<Sending>, host: Rc<HostView>, wanted: Wanted) {
         let acquire = Acquire::new(sending.view.clone(), host, wanted, &self.info.connection);
         self.info.host = Some(sending.host.clone());
         self.attempt = Attempt::Acquiring(sending, acquire);
@@ -185,7 +185,7 @@ impl Stream {
         let Attempt::Open(mut sending, exchange) = std::mem::replace(&mut self.attempt, Attempt::None) else {
             return false;
         };
-        let host = exchange.host();
+        let host = exchange.host().clone();
         drop(exchange);
         sending.retries += 1;
         sending.view.stats.upstream_rq_retry.inc();
