@@ -13,6 +13,7 @@ mod replay;
 mod reply;
 mod request;
 mod response;
+mod retry;
 mod run;
 mod timeouts;
 

@@ -215,7 +215,7 @@ impl Stream {
                 let connect = self.info.request.as_ref().is_some_and(|head| head.method == Method::Connect);
                 let ends_here = connect && route.connect == config::Connect::Terminate;
                 self.edit_request(index)?;
-                self.first_attempt(view, if ends_here { Wanted::Bytes } else { Wanted::Any })
+                self.start_attempt(view, if ends_here { Wanted::Bytes } else { Wanted::Any })
             }
         }
     }

@@ -5,7 +5,6 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use nuncio_http::{BodyLength, HeaderList, Method, ResponseHead};
 
-use super::attempt::Attempt;
 use super::ends::Downstream;
 use super::reply::DRAIN_LIMIT;
 use super::run::Stream;
@@ -121,7 +120,7 @@ impl Stream {
             return Ok(if held { Pulled::Part(end) } else { Pulled::Nothing });
         }
         loop {
-            let Attempt::Open(_, exchange) = &mut self.attempt else { return Ok(Pulled::Nothing) };
+            let Some(exchange) = self.attempt.exchange() else { return Ok(Pulled::Nothing) };
             let room = match down.poll_room(task) {
                 Poll::Ready(room) => room,
                 // A head needs no window.
@@ -133,7 +132,7 @@ impl Stream {
             };
             let Poll::Ready(part) = exchange.poll_recv(task, room)? else { return Ok(Pulled::Nothing) };
             self.moved = true;
-            self.on_response_started();
+            self.on_response_accepted();
             match part {
                 FromUpstream::Head { head, .. } if head.is_interim() => {
                     // We answer `Expect` ourselves, so an upstream's 100 is nobody's business.

@@ -78,7 +78,7 @@ impl Stream {
             timeouts: Timeouts::new(&listener.http, info.start),
             request: RequestLane::new(&info, upgrade),
             response: ResponseLane::default(),
-            attempt: Attempt::None,
+            attempt: Attempt::default(),
             chain: Chain::default(),
             route: None,
             refusal: None,
@@ -242,7 +242,7 @@ impl Stream {
     pub(super) fn on_error(&mut self, error: Error, down: &mut dyn Downstream) -> Option<Outcome> {
         if error.side == Side::Upstream
             && error.kind == Kind::Closed
-            && let Some(view) = self.attempt_view()
+            && let Some(view) = self.attempt.view()
         {
             view.stats.upstream_rq_rx_reset.inc();
         }
@@ -254,7 +254,7 @@ impl Stream {
             error.side == Side::Upstream || matches!(error.kind, Kind::Timeout(Timeout::Route) | Kind::Overflow);
         if charged && !self.response.is_started() {
             // As Envoy: what the client is told instead of a response counts against the cluster.
-            if let Some(view) = self.attempt_view() {
+            if let Some(view) = self.attempt.view() {
                 view.stats.response(error.status());
             }
         }
@@ -317,7 +317,7 @@ impl Stream {
         let stats = &self.listener.stats;
         match (error.kind, error.side) {
             (Kind::Timeout(Timeout::Route), _) => {
-                if let Some(view) = &self.attempt_view() {
+                if let Some(view) = &self.attempt.view() {
                     view.stats.upstream_rq_timeout.inc();
                 }
             }
