@@ -31,6 +31,9 @@ pub struct Cluster {
     /// A connection is closed after this many requests. `None`: never ("off", the default).
     #[serde(serialize_with = "write::or_off")]
     pub max_requests_per_connection: Option<u64>,
+    /// A connection takes no further request when it is so old. `None`: never ("off", the default).
+    #[serde(serialize_with = "write::duration_or_off")]
+    pub max_connection_duration: Option<Duration>,
     pub circuit_breaker: CircuitBreaker,
     /// The header that tells a host for whom a connection is. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -163,6 +166,7 @@ impl Cluster {
             idle_timeout: Some(Duration::from_secs(60)),
             max_idle_connections: 1024,
             max_requests_per_connection: None,
+            max_connection_duration: None,
             circuit_breaker: CircuitBreaker::default(),
             proxy_protocol: None,
         }
@@ -209,6 +213,11 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
             "max_requests_per_connection",
             default.max_requests_per_connection,
             read::integer_or("off", 1..=u64::MAX),
+        ),
+        max_connection_duration: o.optional(
+            "max_connection_duration",
+            default.max_connection_duration,
+            read::or_off(read::timeout),
         ),
         circuit_breaker: o.optional("circuit_breaker", default.circuit_breaker, read_circuit_breaker),
         proxy_protocol: o.maybe("proxy_protocol", read::one_of(PROXY_VERSIONS)),

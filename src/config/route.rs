@@ -24,6 +24,9 @@ pub struct Route {
     /// In place of the listener's `stream_idle_timeout`, where given; `Some(None)` is "off".
     #[serde(serialize_with = "write::own_duration_or_off", skip_serializing_if = "Option::is_none")]
     pub idle_timeout: Option<Option<Duration>>,
+    /// In place of the listener's `max_stream_duration`, where given; `Some(None)` is "off".
+    #[serde(serialize_with = "write::own_duration_or_off", skip_serializing_if = "Option::is_none")]
+    pub max_stream_duration: Option<Option<Duration>>,
     /// Most that a `grpc-timeout` may ask for. Default off.
     #[serde(serialize_with = "write::duration_or_off")]
     pub grpc_timeout_max: Option<Duration>,
@@ -67,6 +70,7 @@ impl Route {
             action,
             timeout: Some(Duration::from_secs(15)),
             idle_timeout: None,
+            max_stream_duration: None,
             grpc_timeout_max: None,
             rewrite: None,
             request_headers: HeaderEdits::default(),
@@ -95,7 +99,6 @@ const LATER: &[&str] = &[
     "rate_limits",
     "cors",
     "per_try_timeout",
-    "max_stream_duration",
     "grpc_timeout_offset",
     "metadata",
     "early_data",
@@ -132,6 +135,7 @@ fn read(cx: &Cx, node: &Node, listener: &RouteCx) -> Option<Route> {
         action: default.action,
         timeout: o.optional("timeout", default.timeout, read::or_off(read::timeout)),
         idle_timeout: o.maybe("idle_timeout", read::or_off(read::timeout)),
+        max_stream_duration: o.maybe("max_stream_duration", read::or_off(read::timeout)),
         grpc_timeout_max: o.optional("grpc_timeout_max", default.grpc_timeout_max, read::or_off(read::timeout)),
         rewrite,
         request_headers: o.optional("request_headers", default.request_headers, header_edits::read),

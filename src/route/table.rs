@@ -35,6 +35,8 @@ pub struct Route {
     pub timeout: Option<Duration>,
     /// In place of the listener's `stream_idle_timeout`, where given; `Some(None)` is "off".
     pub idle_timeout: Option<Option<Duration>>,
+    /// In place of the listener's `max_stream_duration`, where given; `Some(None)` is "off".
+    pub max_stream_duration: Option<Option<Duration>>,
     /// Most that the client of a gRPC request may ask for; `None` is "off".
     pub grpc_timeout_max: Option<Duration>,
     pub rewrite: Option<Rewrite>,
@@ -119,6 +121,7 @@ impl Route {
             action: Action::new(&config.action, options, resolve)?,
             timeout: config.timeout,
             idle_timeout: config.idle_timeout,
+            max_stream_duration: config.max_stream_duration,
             grpc_timeout_max: config.grpc_timeout_max,
             rewrite: config.rewrite.as_ref().map(|rewrite| Rewrite::new(rewrite, options)).transpose()?,
             upgrades,

@@ -30,6 +30,7 @@ pub(super) fn route() -> config::Route {
         action: config::Action::Cluster("app".into()),
         timeout: None,
         idle_timeout: None,
+        max_stream_duration: None,
         grpc_timeout_max: None,
         rewrite: None,
         request_headers: config::HeaderEdits::default(),

@@ -24,6 +24,7 @@ scope! {
         upstream_cx_destroy_remote_with_active_rq: Counter,
         upstream_cx_idle_timeout: Counter,
         upstream_cx_max_requests: Counter,
+        upstream_cx_max_duration_reached: Counter,
         upstream_cx_none_healthy: Counter,
         upstream_cx_protocol_error: Counter,
         upstream_cx_rx_bytes_total: Counter,
@@ -42,6 +43,10 @@ scope! {
         upstream_rq_retry_success: Counter,
         upstream_rq_retry_limit_exceeded: Counter,
         upstream_rq_completed: Counter,
+        /// Copies of requests that were for another cluster.
+        upstream_rq_shadow: Counter,
+        /// Copies that were not sent, or not whole: no host, a closed breaker, a slow host.
+        upstream_rq_shadow_dropped: Counter,
         upstream_rq_time: Histogram,
         upstream_rq_1xx: Counter,
         upstream_rq_2xx: Counter,

@@ -55,6 +55,9 @@ impl Stream {
             if let Some(idle) = route.idle_timeout {
                 self.timeouts.set_idle(idle, self.rt.now());
             }
+            if let Some(most) = route.max_stream_duration {
+                self.timeouts.set_max_duration(most, self.info.start);
+            }
         }
         let most = self.route.and_then(|route| self.listener.route(route).grpc_timeout_max);
         self.start_grpc_timeouts(most);

@@ -15,6 +15,7 @@ mod request;
 mod response;
 mod retry;
 mod run;
+mod shadow;
 mod timeouts;
 
 pub use ends::{Downstream, Outcome};

@@ -64,6 +64,11 @@ impl Timeouts {
         self.on_progress(now);
     }
 
+    /// The route's own `max_stream_duration`.
+    pub(super) fn set_max_duration(&mut self, most: Option<Duration>, start: Instant) {
+        self.max_duration = most.map(|limit| start + limit);
+    }
+
     /// The client of a gRPC request waits so long.
     pub(super) fn set_grpc(&mut self, timeout: Duration, now: Instant) {
         self.grpc = Some(now + timeout);
