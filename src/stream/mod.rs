@@ -9,6 +9,7 @@ pub mod edits;
 mod ends;
 mod grpc;
 mod head;
+mod hold;
 mod replay;
 mod reply;
 mod request;

@@ -3,6 +3,8 @@
 //! **Without being asked to**, when that cannot do harm: the host said that it has not acted on the request, or a kept connection
 //! turned out dead. The same host is asked, on a fresh connection.
 
+use nuncio_http::ResponseHead;
+
 use super::attempt::{Sending, State};
 use super::run::Stream;
 use crate::error::{Error, Kind, Phase, Side};
@@ -11,7 +13,27 @@ use crate::upstream::{Exchange, Wanted};
 /// Times a request is sent again that upstreams said they did not act on.
 const UNPROCESSED_RETRIES: u8 = 3;
 
+/// What becomes of a response.
+pub(super) enum Judgement {
+    /// It goes to the client.
+    Take,
+    /// The request is sent again.
+    Again,
+    /// It is kept until its trailers are here, at most so many bytes of it.
+    Hold(usize),
+}
+
 impl Stream {
+    /// The head of a response has come.
+    pub(super) fn judge_head(&mut self, _head: &ResponseHead, _end: bool) -> Judgement {
+        Judgement::Take
+    }
+
+    /// A response that was held has ended with this `grpc-status`. Says whether the request is sent again.
+    pub(super) fn retry_trailers(&mut self, _status: u32) -> bool {
+        false
+    }
+
     /// Sends the request once more, if it may be. All of it must still be here.
     pub(super) fn retry(&mut self, error: Error) -> bool {
         self.retry_unharmed(error)

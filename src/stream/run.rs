@@ -226,7 +226,7 @@ impl Stream {
 
     fn earliest_deadline(&self) -> Option<Instant> {
         let own = self.timeouts.earliest(self.info.bytes_received);
-        [own, self.attempt.deadline()].into_iter().flatten().min()
+        [own, self.attempt.deadline(), self.response.deadline()].into_iter().flatten().min()
     }
 
     /// The limit of time that passed, as an error. The connect timeout is found by the attempt itself.
