@@ -53,6 +53,8 @@ pub enum Kind {
     Timeout(Timeout),
     /// A circuit breaker is open.
     Overflow,
+    /// An operator has it refused: `upstream.maintenance_mode`.
+    Maintenance,
     /// No host may be tried.
     NoHealthyHost,
     /// No route for this request.
@@ -228,7 +230,7 @@ impl Error {
         match (self.kind, self.side) {
             (Kind::NoRoute, _) => ResponseFlags::NO_ROUTE,
             (Kind::NoHealthyHost, _) => ResponseFlags::NO_HEALTHY_UPSTREAM,
-            (Kind::Overflow, _) => ResponseFlags::UPSTREAM_OVERFLOW,
+            (Kind::Overflow | Kind::Maintenance, _) => ResponseFlags::UPSTREAM_OVERFLOW,
             (Kind::Refused | Kind::ConnectTimeout | Kind::Tls, _) => ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
             (Kind::Reset | Kind::Unprocessed, _) => ResponseFlags::UPSTREAM_REMOTE_RESET,
             (Kind::Timeout(Timeout::Route), _) => ResponseFlags::UPSTREAM_REQUEST_TIMEOUT,
@@ -258,6 +260,7 @@ impl Error {
             (Kind::ConnectTimeout, _) => "upstream_reset_before_response_started{connection_timeout}",
             (Kind::Protocol(detail) | Kind::Local(detail) | Kind::BadRequest { detail, .. }, _) => detail,
             (Kind::Timeout(timeout), _) => timeout.detail(),
+            (Kind::Maintenance, _) => "maintenance_mode",
             (Kind::Overflow, _) => "upstream_reset_before_response_started{overflow}",
             (Kind::NoHealthyHost, _) => "no_healthy_upstream",
             (Kind::NoRoute, _) => "route_not_found",
@@ -296,6 +299,7 @@ mod tests {
             (Error::local(Kind::NoRoute), 404, "NR"),
             (Error::local(Kind::NoHealthyHost), 503, "UH"),
             (Error::local(Kind::Overflow), 503, "UO"),
+            (Error::local(Kind::Maintenance), 503, "UO"),
             (Error::upstream(Kind::Refused, Phase::Connect), 503, "UF"),
             (Error::upstream(Kind::ConnectTimeout, Phase::Connect), 503, "UF"),
             (Error::upstream(Kind::Tls, Phase::Connect), 503, "UF"),

@@ -14,6 +14,7 @@ use super::path::PathOptions;
 use super::predicate::{PathPredicate, Predicate, Subject, normalise_pattern};
 use super::rewrite::Rewrite;
 use crate::config::{self, Connect, FilterOverride, HeaderEdits, HostPattern, Http, Upgrade};
+use crate::runtime_values::{RuntimePercent, RuntimeValues};
 use crate::tls::Peer;
 
 /// Shared by all workers, never changed.
@@ -67,16 +68,17 @@ pub enum BuildError {
 }
 
 impl RouteTable {
-    /// Compiles `routes`. `resolve` gives a cluster's place by its name; every name is known to exist. The error
-    /// comes with the index of its route.
+    /// Compiles `routes`. `resolve` gives a cluster's place by its name; every name is known to exist. Shares of requests
+    /// follow `values`. The error comes with the index of its route.
     pub fn build(
         routes: &[config::Route],
         http: &Http,
+        values: &mut RuntimeValues,
         resolve: impl Fn(&str) -> usize,
     ) -> Result<RouteTable, (usize, BuildError)> {
         let mut table = RouteTable::default();
         for (index, config) in routes.iter().enumerate() {
-            let route = Route::new(index, config, http, &resolve).map_err(|error| (index, error))?;
+            let route = Route::new(index, config, http, values, &resolve).map_err(|error| (index, error))?;
             // A file of 4 MiB has no 2^32 routes.
             table.index.insert(route.hosts(), route.indexed_path(), index as u32);
             table.routes.push(Arc::new(route));
@@ -86,9 +88,9 @@ impl RouteTable {
     }
 
     /// The first route in file order whose every predicate holds. The target of `head` is canonical; `peer` is the client's
-    /// certificate.
-    pub fn find(&self, head: &RequestHead, peer: Option<&Peer>) -> Option<&Arc<Route>> {
-        let subject = Subject::new(head, peer);
+    /// certificate; `point` is thrown for this request, uniform over 0 up to but not including 100.
+    pub fn find(&self, head: &RequestHead, peer: Option<&Peer>, point: f64) -> Option<&Arc<Route>> {
+        let subject = Subject::new(head, peer, point);
         let connect = head.method == Method::Connect;
         let accept = |index: u32| {
             let route = &self.routes[index as usize];
@@ -108,12 +110,13 @@ impl Route {
         index: usize,
         config: &config::Route,
         http: &Http,
+        values: &mut RuntimeValues,
         resolve: &impl Fn(&str) -> usize,
     ) -> Result<Route, BuildError> {
         let options = PathOptions::from(http);
         let upgrades = config.upgrades.as_ref().unwrap_or(&http.upgrades).clone();
         let path = config.matches.path.as_ref().map(PathPredicate::new).transpose()?;
-        let predicates = predicates(&config.matches, path.as_ref(), &upgrades)?;
+        let predicates = predicates(&config.matches, path.as_ref(), &upgrades, values)?;
         let indexed = predicates.iter().take_while(|predicate| predicate.is_indexed()).count();
         Ok(Route {
             index,
@@ -178,6 +181,7 @@ fn predicates(
     matches: &config::Match,
     path: Option<&PathPredicate>,
     upgrades: &[Upgrade],
+    values: &mut RuntimeValues,
 ) -> Result<Vec<Predicate>, BuildError> {
     let mut predicates = Vec::new();
     if path.is_some() || !upgrades.contains(&Upgrade::Connect) {
@@ -203,6 +207,8 @@ fn predicates(
     }
     predicates.extend(matches.grpc.map(Predicate::Grpc));
     predicates.extend(matches.tls.map(Predicate::Tls));
+    let share = matches.runtime.as_ref();
+    predicates.extend(share.map(|share| Predicate::Runtime(RuntimePercent::new(share, None, values))));
     for (name, matcher) in &matches.headers {
         predicates.push(Predicate::Header(HeaderMatcher::new(name, matcher)?));
     }

@@ -35,6 +35,8 @@ scope! {
         upstream_rq_pending_active: Gauge,
         upstream_rq_pending_overflow: Counter,
         upstream_rq_pending_failure_eject: Counter,
+        /// Refused: `upstream.maintenance_mode`.
+        upstream_rq_maintenance_mode: Counter,
         upstream_rq_cancelled: Counter,
         upstream_rq_timeout: Counter,
         upstream_rq_rx_reset: Counter,

@@ -158,6 +158,11 @@ impl Stream {
         };
         let view = &self.listener.clusters[cluster.slot];
         self.info.cluster = Some(view.name.clone());
+        if view.shared.values.maintenance_mode.is_hit(&mut fastrand::Rng::new()) {
+            view.stats.upstream_rq_maintenance_mode.inc();
+            view.stats.response(Error::local(Kind::Maintenance).status());
+            return Err(Error::local(Kind::Maintenance));
+        }
         view.serving(&self.info.connection).ok_or_else(|| {
             view.stats.upstream_cx_none_healthy.inc();
             Error::local(Kind::NoHealthyHost)
