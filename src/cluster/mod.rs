@@ -6,6 +6,7 @@
 
 pub mod balance;
 mod breaker;
+pub mod health;
 mod host;
 mod host_view;
 mod keeper;

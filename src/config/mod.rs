@@ -13,6 +13,7 @@ mod cluster;
 mod file;
 mod filter;
 mod header_edits;
+mod health_check;
 mod http;
 mod http2;
 mod listener;
@@ -59,6 +60,9 @@ pub use self::filter::{
     FilterOverride, GrpcStats, GrpcWeb, HeaderMutation, IpRanges, LocalRateLimit, SniCluster,
 };
 pub use self::header_edits::{HeaderEdits, HeaderTemplate};
+pub use self::health_check::{
+    GrpcProbe, HealthCheck, HealthCheckLog, HttpProbe, Payload, Probe, RedisProbe, Statuses, TcpProbe,
+};
 pub use self::http::{EscapedSlashes, Http, ServerHeader, Underscores, Upgrade, Versions};
 pub use self::http2::Http2;
 pub use self::listener::{Chains, Listener, ProxyProtocol};
