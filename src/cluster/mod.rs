@@ -12,7 +12,9 @@ mod host_view;
 mod keeper;
 mod membership;
 mod originals;
+mod tempo;
 mod plan;
+mod retry;
 mod roster;
 mod view;
 
@@ -24,6 +26,8 @@ pub use host_view::HostView;
 pub use keeper::Keeper;
 pub use membership::Membership;
 pub use plan::Plan;
+pub use retry::{Asked, Decision, Pace, Refusal, RetryCx, RetryEvent, RetryPolicy, RetryState};
+pub use tempo::Tempo;
 pub use view::{ClientTls, ClusterView};
 
 use crate::config;

@@ -101,7 +101,8 @@ fn check_key(key: &str) -> Result<(), Complaint> {
     if key.split('.').count() > DEEPEST {
         return Err(complaint().expected(format!("at most {DEEPEST} parts between dots")));
     }
-    let sound = (1..=LONGEST).contains(&key.chars().count()) && !key.chars().any(|c| c.is_control() || c.is_whitespace());
+    let sound =
+        (1..=LONGEST).contains(&key.chars().count()) && !key.chars().any(|c| c.is_control() || c.is_whitespace());
     let expected = format!("1 to {LONGEST} characters without blanks, such as \"checkout.canary\"");
     if sound { Ok(()) } else { Err(complaint().expected(expected)) }
 }

@@ -193,12 +193,7 @@ impl RuntimeValues {
 }
 
 /// A value that a reader cannot use, which a reload may bring about, counts as none.
-fn find(
-    file: &BTreeMap<String, String>,
-    admin: &BTreeMap<String, String>,
-    key: &str,
-    kind: Kind,
-) -> Option<f64> {
+fn find(file: &BTreeMap<String, String>, admin: &BTreeMap<String, String>, key: &str, kind: Kind) -> Option<f64> {
     [admin, file].into_iter().find_map(|layer| kind.parse(layer.get(key)?))
 }
 
@@ -235,7 +230,11 @@ mod tests {
         let cell = values.intern("share", Kind::Percent);
         for (key, value, said) in [
             ("share", "200", "share: \"200\" is not a number from 0 to 100"),
-            ("upstream.maintenance_mode.app", "x", "upstream.maintenance_mode.app: \"x\" is not a number from 0 to 100"),
+            (
+                "upstream.maintenance_mode.app",
+                "x",
+                "upstream.maintenance_mode.app: \"x\" is not a number from 0 to 100",
+            ),
             ("", "1", "\"\" is not a key: 1 to 256 bytes, none of them a blank or a control character"),
             ("a b", "1", "\"a b\" is not a key: 1 to 256 bytes, none of them a blank or a control character"),
             ("long", &"x".repeat(1025), "long: longer than 1024 bytes"),

@@ -19,14 +19,16 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::ends::Outcome;
+use super::race::Racing;
 use super::replay::Replay;
 use super::run::Stream;
-use crate::cluster::{ClusterView, HostView, Permit, Resource};
-use crate::error::{Error, Kind, Phase};
+use crate::cluster::{ClusterView, HostView, Permit, Resource, RetryPolicy, RetryState};
+use crate::error::{Error, Kind, Phase, Timeout};
 use crate::filter::Part;
+use crate::listener::ListenerView;
 use crate::route::{Action, Route};
 use crate::upstream::acquire::Acquire;
-use crate::upstream::{Exchange, Wanted};
+use crate::upstream::{Exchange, FromUpstream, Wanted};
 
 /// The upstream's end of a stream.
 #[derive(Default)]
@@ -38,11 +40,38 @@ pub(super) struct Sending {
     pub(super) wanted: Wanted,
     _active: Active,
     pub(super) replay: Replay,
-    /// Times it was sent again because the host cannot have acted on it.
-    pub(super) unharmed: u8,
     /// The head of the response was taken: what goes wrong from now on cannot be mended.
     pub(super) accepted: bool,
-    pub(super) current: Try,
+    /// `None` while it waits for its next try.
+    pub(super) current: Option<Try>,
+    /// The next try begins then.
+    pub(super) pause: Option<Instant>,
+    pub(super) retry: Retrying,
+    pub(super) race: Racing,
+}
+
+/// What was made of failures so far.
+pub(super) struct Retrying {
+    /// The route's place in the table of the listener.
+    route: usize,
+    /// The route's policy is not this request's: its client asks for more, or it is one that is never sent again.
+    pub(super) policy: Option<Box<RetryPolicy>>,
+    pub(super) state: RetryState,
+    /// As long as a retry is under way.
+    pub(super) permit: Option<Permit>,
+    /// Hosts that have failed it.
+    pub(super) tried: Vec<Rc<HostView>>,
+}
+
+impl Retrying {
+    pub(super) fn route(&self) -> usize {
+        self.route
+    }
+
+    /// What may be sent again.
+    pub(super) fn policy<'a>(&'a self, listener: &'a ListenerView) -> &'a RetryPolicy {
+        self.policy.as_deref().unwrap_or(&listener.route(self.route).retry)
+    }
 }
 
 /// The request counts against its cluster as long as this lives.
@@ -61,6 +90,12 @@ impl Drop for Active {
 pub(super) struct Try {
     pub(super) host: Busy,
     pub(super) state: State,
+    /// When the connection was there.
+    pub(super) since: Option<Instant>,
+    /// `per_try_timeout`
+    due: Option<Instant>,
+    /// `per_try_idle_timeout`, moved by what comes from the host.
+    idle_due: Option<Instant>,
 }
 
 #[allow(clippy::large_enum_variant, reason = "it is on the heap, with its stream's sending")]
@@ -94,17 +129,51 @@ impl Drop for Busy {
 }
 
 impl Try {
+    pub(super) fn new(host: Rc<HostView>, acquire: Acquire) -> Try {
+        Try { host: Busy::new(host), state: State::Acquiring(acquire), since: None, due: None, idle_due: None }
+    }
+
     pub(super) fn exchange(&mut self) -> Option<&mut Exchange> {
         match &mut self.state {
             State::Open(exchange) => Some(exchange),
             State::Acquiring(_) => None,
         }
     }
+
+    /// The connection is there.
+    pub(super) fn open(&mut self, exchange: Exchange, policy: &RetryPolicy, now: Instant) {
+        self.since = Some(now);
+        self.due = policy.per_try_timeout.map(|limit| now + limit);
+        self.idle_due = policy.per_try_idle_timeout.map(|limit| now + limit);
+        self.state = State::Open(exchange);
+    }
+
+    /// Its answer is the one, or nobody counts on it any more: what it takes from now on is the stream's business.
+    pub(super) fn on_accepted(&mut self) {
+        self.due = None;
+        self.idle_due = None;
+    }
+
+    /// The connection has to be there, or the response, by then.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let connect = match &self.state {
+            State::Acquiring(acquire) => acquire.deadline(),
+            State::Open(_) => None,
+        };
+        [connect, self.due, self.idle_due].into_iter().flatten().min()
+    }
+
+    /// A limit of one try has passed. The connect timeout is found by the connect itself.
+    pub(super) fn expired(&self, now: Instant) -> Option<Timeout> {
+        let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let rows = [(self.due, Timeout::PerTry), (self.idle_due, Timeout::PerTryIdle)];
+        rows.into_iter().find(|(at, _)| passed(*at)).map(|(_, timeout)| timeout)
+    }
 }
 
 impl Attempt {
     fn open(&self) -> Option<&Exchange> {
-        match &self.0.as_ref()?.current.state {
+        match &self.0.as_ref()?.current.as_ref()?.state {
             State::Open(exchange) => Some(exchange),
             State::Acquiring(_) => None,
         }
@@ -112,15 +181,14 @@ impl Attempt {
 
     /// The exchange with the host, once there is a connection.
     pub(super) fn exchange(&mut self) -> Option<&mut Exchange> {
-        self.0.as_mut()?.current.exchange()
+        self.0.as_mut()?.current.as_mut()?.exchange()
     }
 
     /// When to look again, whatever happens.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        match &self.0.as_ref()?.current.state {
-            State::Acquiring(acquire) => acquire.deadline(),
-            State::Open(_) => None,
-        }
+        let sending = self.0.as_ref()?;
+        let tries = sending.current.iter().chain(sending.race.rivals()).filter_map(Try::deadline).min();
+        [tries, sending.pause, sending.race.due()].into_iter().flatten().min()
     }
 
     /// The upstream can take more of the request; if not now, the task is woken when it can.
@@ -142,6 +210,11 @@ impl Attempt {
     /// Bytes wait for the upstream's socket.
     pub(super) fn has_output(&self) -> bool {
         self.open().is_some_and(Exchange::has_output)
+    }
+
+    /// The head by which a rival has won.
+    pub(super) fn take_won(&mut self) -> Option<FromUpstream> {
+        self.0.as_mut()?.race.take_head()
     }
 
     pub(super) fn view(&self) -> Option<Rc<ClusterView>> {
@@ -170,74 +243,102 @@ impl Stream {
     }
 
     /// The first try.
-    pub(super) fn start_attempt(&mut self, view: Rc<ClusterView>, wanted: Wanted) -> Result<(), Error> {
+    pub(super) fn start_attempt(&mut self, view: Rc<ClusterView>, route: &Route, wanted: Wanted) -> Result<(), Error> {
         let Some(permit) = Permit::try_new(&view, Resource::Requests) else {
             view.stats.upstream_rq_pending_overflow.inc();
             view.stats.response(Error::local(Kind::Overflow).status());
             return Err(Error::local(Kind::Overflow));
         };
-        let current = self.new_try(&view, wanted)?;
+        let host = self.pick_host(&view, &[])?;
+        let current = self.try_host(&view, host, wanted);
         view.stats.upstream_rq_active.inc();
-        let active = Active { view: view.clone(), _permit: permit };
         self.listener.stats.rq_total.inc();
-        let replay = Replay::new(&self.info.connection, self.version);
-        let sending = Sending { wanted, _active: active, replay, unharmed: 0, accepted: false, current, view };
+        let sending = Sending {
+            wanted,
+            _active: Active { view: view.clone(), _permit: permit },
+            replay: Replay::new(&self.info.connection, self.version, route.retry.max_body_bytes),
+            accepted: false,
+            current: Some(current),
+            pause: None,
+            retry: Retrying {
+                route: route.index,
+                policy: self.own_policy(route),
+                state: RetryState::default(),
+                permit: None,
+                tried: Vec::new(),
+            },
+            race: self.racing(route, &view, wanted),
+            view,
+        };
         self.attempt.0 = Some(Box::new(sending));
         Ok(())
     }
 
-    /// Picks a host and asks for a connection to it.
-    fn new_try(&mut self, view: &Rc<ClusterView>, wanted: Wanted) -> Result<Try, Error> {
-        let Some(host) = view.pick() else {
+    /// A host for the next try, another one than those that were tried if there is one.
+    pub(super) fn pick_host(&mut self, view: &Rc<ClusterView>, _tried: &[Rc<HostView>]) -> Result<Rc<HostView>, Error> {
+        view.pick().ok_or_else(|| {
             view.stats.upstream_cx_none_healthy.inc();
-            return Err(Error::local(Kind::NoHealthyHost));
-        };
-        Ok(self.try_host(view, host, wanted))
+            Error::local(Kind::NoHealthyHost)
+        })
     }
 
     pub(super) fn try_host(&mut self, view: &Rc<ClusterView>, host: Rc<HostView>, wanted: Wanted) -> Try {
         self.info.host = Some(host.clone());
-        let acquire = Acquire::new(view.clone(), host.clone(), wanted, &self.info.connection);
-        Try { host: Busy::new(host), state: State::Acquiring(acquire) }
+        Try::new(host.clone(), Acquire::new(view.clone(), host, wanted, &self.info.connection))
     }
 
-    /// Waits for the connection and sends the head on it.
+    /// Waits for the end of a pause, for the connection, and sends the head on it.
     pub(super) fn poll_attempt(&mut self, task: &mut Context<'_>) -> Result<(), Error> {
-        let Some(sending) = &mut self.attempt.0 else { return Ok(()) };
-        let State::Acquiring(acquire) = &mut sending.current.state else { return Ok(()) };
+        self.end_pause()?;
+        let Some(sending) = self.attempt.0.as_deref_mut() else { return Ok(()) };
+        let Some(current) = &mut sending.current else { return Ok(()) };
+        let policy = sending.retry.policy(&self.listener);
+        let now = self.rt.now();
+        if let Some(timeout) = current.expired(now) {
+            let stats = &sending.view.stats;
+            let counter = match timeout {
+                Timeout::PerTryIdle => &stats.upstream_rq_per_try_idle_timeout,
+                _ => &stats.upstream_rq_per_try_timeout,
+            };
+            counter.inc();
+            current.host.stats.rq_timeout.inc();
+            current.on_accepted();
+            return Err(Error::upstream(Kind::Timeout(timeout), Phase::Request));
+        }
+        let State::Acquiring(acquire) = &mut current.state else { return Ok(()) };
         let Poll::Ready(connection) = acquire.poll(task, &self.rt, &self.listener.worker.buffers) else {
             return Ok(());
         };
-        let connection = connection?;
+        let mut exchange = connection?.exchange(&self.listener.upstream_limits, &self.listener.worker.buffers);
         self.moved = true;
-        let mut exchange = connection.exchange(&self.listener.upstream_limits, &self.listener.worker.buffers);
-        let now = self.rt.now();
         self.info.attempts += 1;
         self.info.times.upstream_ready = Some(now);
         self.info.times.upstream_request_start = Some(now);
         self.info.upstream_local = Some(exchange.local_addr().clone());
         sending.view.stats.upstream_rq_total.inc();
-        sending.current.host.stats.rq_total.inc();
+        current.host.stats.rq_total.inc();
         let sent = match &self.info.request {
             Some(head) => exchange.send_head(head, self.request.upgrade),
             None => Err(Error::local(Kind::Local("no_request"))),
         };
         let parts = sending.replay.parts();
         let sent = sent.and_then(|()| parts.into_iter().flatten().try_for_each(|part| exchange.send_part(part)));
-        sending.current.state = State::Open(exchange);
+        current.open(exchange, policy, now);
         sent
     }
 
     /// Sends a part of the request, and keeps it as long as it may have to be sent again.
     pub(super) fn forward(&mut self, part: Part) -> Result<(), Error> {
-        let Some(Sending { current: Try { state: State::Open(exchange), .. }, replay, accepted, .. }) =
-            self.attempt.0.as_deref_mut()
-        else {
-            return Err(Error::local(Kind::Local("no_upstream")));
-        };
-        replay.keep(&part, !*accepted && exchange.may_need_replay());
+        let no_upstream = Error::local(Kind::Local("no_upstream"));
+        let Some(sending) = self.attempt.0.as_deref_mut() else { return Err(no_upstream) };
+        let policy = sending.retry.policy(&self.listener);
+        let Some(exchange) = sending.current.as_mut().and_then(Try::exchange) else { return Err(no_upstream) };
+        sending.replay.keep(&part, !sending.accepted && (policy.is_active() || exchange.may_need_replay()));
         if part.is_end() {
             self.info.times.upstream_request_end = Some(self.rt.now());
+        }
+        for shadow in &self.shadows {
+            shadow.offer(&part);
         }
         exchange.send_part(part)
     }
@@ -248,22 +349,39 @@ impl Stream {
         }
     }
 
+    /// Something has come from the host that is not yet taken.
+    pub(super) fn on_upstream_progress(&mut self) {
+        let Some(sending) = self.attempt.0.as_deref_mut().filter(|sending| !sending.accepted) else { return };
+        let limit = sending.retry.policy(&self.listener).per_try_idle_timeout;
+        if let (Some(limit), Some(current)) = (limit, &mut sending.current) {
+            current.idle_due = Some(self.rt.now() + limit);
+        }
+    }
+
     /// The response is the one that the client gets: nothing is sent again from now on.
     pub(super) fn on_response_accepted(&mut self) {
-        if let Some(sending) = &mut self.attempt.0 {
-            sending.accepted = true;
-            sending.replay.give_up();
+        let Some(sending) = self.attempt.0.as_deref_mut() else { return };
+        if std::mem::replace(&mut sending.accepted, true) {
+            return;
         }
+        sending.replay.give_up();
+        sending.retry.permit = None;
+        if sending.retry.state.retries() > 0 {
+            sending.view.stats.upstream_rq_retry_success.inc();
+        }
+        if let Some(current) = &mut sending.current {
+            current.on_accepted();
+            if let (true, Some(since)) = (sending.race.is_on(), current.since) {
+                sending.view.tempo.borrow_mut().record(self.rt.now().saturating_duration_since(since));
+            }
+        }
+        sending.end_race();
     }
 
     /// Gives up the upstream: a local reply takes over.
     pub(super) fn drop_attempt(&mut self) {
         let Some(sending) = self.attempt.0.take() else { return };
-        let Try { host, state } = sending.current;
-        if let State::Open(exchange) = state {
-            host.stats.rq_error.inc();
-            exchange.abandon();
-        }
+        sending.current.into_iter().for_each(Try::abandon);
     }
 
     /// The stream is over.
@@ -271,16 +389,12 @@ impl Stream {
         let Some(sending) = self.attempt.0.take() else { return };
         let Sending { view, current, .. } = *sending;
         let stats = &view.stats;
-        let Try { host, state: State::Open(exchange) } = current else { return };
+        let Some(Try { host, state: State::Open(exchange), .. }) = current else { return };
         match &self.info.response {
             Some(head) if self.response.is_from_upstream() => {
                 stats.upstream_rq_completed.inc();
                 stats.response(head.status);
-                if head.status >= 500 {
-                    host.stats.rq_error.inc()
-                } else {
-                    host.stats.rq_success.inc()
-                }
+                host.stats.answered(head.status);
                 if let Some(start) = self.info.times.upstream_request_start {
                     stats.upstream_rq_time.record(now.saturating_duration_since(start));
                 }
@@ -291,6 +405,16 @@ impl Stream {
             exchange.finish(now);
         } else {
             stats.upstream_rq_tx_reset.inc();
+            exchange.abandon();
+        }
+    }
+}
+
+impl Try {
+    /// It is given up before its end.
+    pub(super) fn abandon(self) {
+        if let State::Open(exchange) = self.state {
+            self.host.stats.rq_error.inc();
             exchange.abandon();
         }
     }

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use nuncio_http::{HeaderId, HeaderList, ResponseHead};
+use nuncio_http::{HeaderList, ResponseHead};
 
 use crate::filter::Part;
 use crate::grpc::Frames;
@@ -34,8 +34,8 @@ pub(super) enum Known {
     More,
     /// It is no short answer: it goes on.
     Stream,
-    /// It has ended, with this status if the trailers have one.
-    Ended(Option<u32>),
+    /// It has ended. What the trailers say is the last part.
+    Ended,
 }
 
 impl Held {
@@ -52,14 +52,18 @@ impl Held {
         }
     }
 
-    pub(super) fn head(&self) -> &ResponseHead {
-        &self.head
+    /// The trailers, if they are here.
+    pub(super) fn trailers(&self) -> Option<&HeaderList> {
+        match self.parts.back() {
+            Some(Part::Trailers(trailers)) => Some(trailers),
+            _ => None,
+        }
     }
 
     pub(super) fn add(&mut self, part: Part) -> Known {
         let known = match &part {
-            Part::Trailers(trailers) => Known::Ended(status(trailers)),
-            Part::Data { end: true, .. } => Known::Ended(None),
+            Part::Trailers(_) => Known::Ended,
+            Part::Data { end: true, .. } => Known::Ended,
             Part::Data { chunk, .. } => {
                 self.bytes += chunk.len();
                 self.messages += chunk.pieces().map(|piece| self.frames.pass(piece)).sum::<u64>();
@@ -76,14 +80,10 @@ impl Held {
     }
 }
 
-/// The status in these fields.
-pub(super) fn status(headers: &HeaderList) -> Option<u32> {
-    std::str::from_utf8(headers.get(HeaderId::GrpcStatus)?).ok()?.trim().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use nuncio_http::HeaderId;
 
     use super::*;
     use crate::filter::Chunk;
@@ -108,7 +108,8 @@ mod tests {
     fn one_message_is_held_until_its_trailers() {
         let mut held = held(100);
         assert_eq!(held.add(data(MESSAGE, false)), Known::More);
-        assert_eq!(held.add(trailers(b"14")), Known::Ended(Some(14)));
+        assert_eq!(held.add(trailers(b"14")), Known::Ended);
+        assert_eq!(held.trailers().and_then(|trailers| trailers.get(HeaderId::GrpcStatus)), Some(&b"14"[..]));
         assert_eq!(held.release().1.len(), 2);
     }
 
@@ -124,11 +125,5 @@ mod tests {
     fn a_long_answer_goes_on() {
         let mut held = held(MESSAGE.len() - 1);
         assert_eq!(held.add(data(MESSAGE, false)), Known::Stream);
-    }
-
-    #[test]
-    fn no_status_is_none() {
-        assert_eq!(held(100).add(data(b"", true)), Known::Ended(None));
-        assert_eq!(held(100).add(trailers(b"x")), Known::Ended(None));
     }
 }

@@ -10,6 +10,7 @@ mod ends;
 mod grpc;
 mod head;
 mod hold;
+mod race;
 mod replay;
 mod reply;
 mod request;

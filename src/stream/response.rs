@@ -144,6 +144,10 @@ impl Stream {
             if self.response.deadline().is_some_and(|until| until <= self.rt.now()) {
                 return Ok(self.release());
             }
+            if let Some(FromUpstream::Head { head, end }) = self.attempt.take_won() {
+                self.on_upstream_head(head, end);
+                return Ok(Pulled::Head);
+            }
             let Some(exchange) = self.attempt.exchange() else { return Ok(Pulled::Nothing) };
             let room = match down.poll_room(task) {
                 Poll::Ready(room) => room,
@@ -156,6 +160,7 @@ impl Stream {
             };
             let Poll::Ready(part) = exchange.poll_recv(task, room)? else { return Ok(Pulled::Nothing) };
             self.moved = true;
+            self.on_upstream_progress();
             match part {
                 FromUpstream::Head { head, .. } if head.is_interim() => {
                     // We answer `Expect` ourselves, so an upstream's 100 is nobody's business.
@@ -163,7 +168,7 @@ impl Stream {
                         down.send_interim(&head)?;
                     }
                 }
-                FromUpstream::Head { head, end } => match self.judge_head(&head, end) {
+                FromUpstream::Head { head, end } => match self.judge_head(task, &head, end) {
                     Judgement::Again => return Ok(Pulled::Nothing),
                     Judgement::Hold(most) => {
                         self.response.held = Some(Box::new(Held::new(head, most, self.rt.now())));
@@ -177,12 +182,22 @@ impl Stream {
                     None => return Ok(self.on_upstream_part(part)),
                     Some(held) => match held.add(part) {
                         Known::More => {}
-                        Known::Ended(Some(status)) if self.retry_trailers(status) => return Ok(Pulled::Nothing),
-                        Known::Ended(_) | Known::Stream => return Ok(self.release()),
+                        Known::Stream => return Ok(self.release()),
+                        Known::Ended => return Ok(self.judge_held()),
                     },
                 },
             }
         }
+    }
+
+    /// What was held is whole: another answer may be wanted.
+    fn judge_held(&mut self) -> Pulled {
+        let Some(held) = self.response.held.take() else { return Pulled::Nothing };
+        if held.trailers().is_some_and(|trailers| self.retry_trailers(trailers)) {
+            return Pulled::Nothing;
+        }
+        self.response.held = Some(held);
+        self.release()
     }
 
     /// What was held goes on.

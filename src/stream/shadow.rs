@@ -17,12 +17,14 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use nuncio_http::RequestHead;
 
-use super::attempt::{Busy, State, Try};
+use super::attempt::{State, Try};
 use super::buffers::Buffers;
 use super::info::ConnectionInfo;
+use super::run::Stream;
 use crate::cluster::{ClusterView, Permit, Resource};
 use crate::error::{Error, Kind};
 use crate::filter::{Chunk, Part};
+use crate::route::Route;
 use crate::runtime::{Rt, Timer};
 use crate::upstream::acquire::Acquire;
 use crate::upstream::{FromUpstream, Wanted};
@@ -31,6 +33,8 @@ use crate::upstream::{FromUpstream, Wanted};
 const QUEUE_LIMIT: usize = 64 * 1024;
 /// Bytes of the answer that are read at once.
 const READ: usize = 16 * 1024;
+/// A copy takes no longer, where its route has no `timeout`.
+const LONGEST: Duration = Duration::from_secs(60);
 /// Turns of a copy before others of its worker have theirs.
 const TURNS: usize = 8;
 
@@ -83,7 +87,7 @@ impl Shadow {
             deadline: rt.now() + copy.timeout,
             timer: rt.timer(),
             rt: rt.clone(),
-            attempt: Try { host: Busy::new(host), state: State::Acquiring(acquire) },
+            attempt: Try::new(host, acquire),
             status: 0,
             copy,
             _permit: permit,
@@ -176,16 +180,12 @@ impl Copying {
         self.queue.over.set(true);
         let stats = &self.copy.view.stats;
         stats.upstream_rq_active.dec();
-        let Try { host, state } = self.attempt;
+        let Try { host, state, .. } = self.attempt;
         match (done, state) {
             (Ok(()), State::Open(exchange)) => {
                 stats.upstream_rq_completed.inc();
                 stats.response(self.status);
-                if self.status >= 500 {
-                    host.stats.rq_error.inc()
-                } else {
-                    host.stats.rq_success.inc()
-                }
+                host.stats.answered(self.status);
                 exchange.finish(self.rt.now());
             }
             (_, state) => {
@@ -255,6 +255,34 @@ impl Copying {
             }
         }
         Ok(if moved { Step::Moved } else { Step::Waits })
+    }
+}
+
+impl Stream {
+    /// Copies of the request for the clusters that the route names.
+    pub(super) fn start_shadows(&mut self, route: &Route) {
+        // There is nothing to copy of a tunnel, and no answer to throw away.
+        if route.shadow.is_empty() || self.request.upgrade.is_some() || self.request.is_tunnel() {
+            return;
+        }
+        let Some(head) = &self.info.request else { return };
+        for shadow in route.shadow.iter().filter(|shadow| fastrand::f64() * 100.0 < shadow.percent) {
+            let view = &self.listener.clusters[shadow.cluster.slot];
+            let Some(view) = view.serving(&self.info.connection) else { continue };
+            let mut head = head.clone();
+            let name = authority(head.authority());
+            head.set_authority(&name);
+            let copy = Copy {
+                head,
+                bodyless: self.request.is_bodyless(),
+                client: self.info.connection.clone(),
+                view,
+                buffers: self.listener.worker.buffers.clone(),
+                limits: self.listener.upstream_limits.clone(),
+                timeout: route.timeout.unwrap_or(LONGEST),
+            };
+            self.shadows.extend(Shadow::start(copy, &self.rt));
+        }
     }
 }
 

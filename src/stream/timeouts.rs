@@ -95,6 +95,12 @@ impl Timeouts {
         self.on_body_paused(now);
     }
 
+    /// Until the client is told that it took too long; `None`: nobody says so.
+    pub(super) fn time_left(&self, now: Instant) -> Option<Duration> {
+        let limits = [self.route, self.grpc, self.max_duration];
+        limits.into_iter().flatten().min().map(|at| at.saturating_duration_since(now))
+    }
+
     /// A tunnel has no end to wait for.
     pub(super) fn on_tunnel(&mut self) {
         self.request = None;
