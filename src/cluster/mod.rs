@@ -12,6 +12,7 @@ mod keeper;
 mod membership;
 mod originals;
 mod plan;
+mod retry;
 mod roster;
 mod view;
 
@@ -23,6 +24,7 @@ pub use host_view::HostView;
 pub use keeper::Keeper;
 pub use membership::Membership;
 pub use plan::Plan;
+pub use retry::{Asked, Decision, Pace, Refusal, RetryCx, RetryEvent, RetryPolicy, RetryState};
 pub use view::{ClientTls, ClusterView};
 
 use crate::config;

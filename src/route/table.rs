@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use nuncio_http::{Method, RequestHead};
 
-use super::action::Action;
+use super::action::{Action, Shadow};
 use super::index::HostIndex;
 use super::matcher::{HeaderMatcher, QueryMatcher};
 use super::path::PathOptions;
 use super::predicate::{PathPredicate, Predicate, Subject, normalise_pattern};
 use super::rewrite::Rewrite;
-use crate::config::{self, Connect, FilterOverride, HeaderEdits, HostPattern, Http, Upgrade};
+use crate::cluster::RetryPolicy;
+use crate::config::{self, Connect, FilterOverride, HeaderEdits, HostPattern, Http, Priority, Race, Upgrade};
 use crate::tls::Peer;
 
 /// Shared by all workers, never changed.
@@ -37,6 +38,14 @@ pub struct Route {
     pub idle_timeout: Option<Option<Duration>>,
     /// Most that the client of a gRPC request may ask for; `None` is "off".
     pub grpc_timeout_max: Option<Duration>,
+    /// Which of a cluster's circuit breakers counts its requests.
+    pub priority: Priority,
+    /// When a request is sent again.
+    pub retry: RetryPolicy,
+    /// When a second host is asked; `None`: never.
+    pub race: Option<Race>,
+    /// Where copies of its requests go.
+    pub shadow: Vec<Shadow>,
     pub rewrite: Option<Rewrite>,
     /// The route's own or else the listener's.
     pub upgrades: Vec<Upgrade>,
@@ -120,6 +129,10 @@ impl Route {
             timeout: config.timeout,
             idle_timeout: config.idle_timeout,
             grpc_timeout_max: config.grpc_timeout_max,
+            priority: config.priority,
+            retry: config.retry.as_ref().map(RetryPolicy::new).transpose()?.unwrap_or_default(),
+            race: config.race.clone(),
+            shadow: config.shadow.iter().map(|shadow| Shadow::new(shadow, resolve)).collect(),
             rewrite: config.rewrite.as_ref().map(|rewrite| Rewrite::new(rewrite, options)).transpose()?,
             upgrades,
             connect: config.connect,
