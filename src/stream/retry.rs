@@ -13,7 +13,7 @@ use nuncio_http::{HeaderList, ResponseHead};
 use super::attempt::{Sending, State, Try};
 use super::run::Stream;
 use crate::cluster::{Decision, Pace, Permit, Refusal, Resource, RetryCx, RetryEvent, RetryPolicy};
-use crate::error::{Error, Kind, ResponseFlags, Timeout};
+use crate::error::{Error, Kind, ResponseFlags, Side, Timeout};
 use crate::grpc;
 use crate::route::Route;
 use crate::upstream::{Exchange, FromUpstream, Wanted};
@@ -71,7 +71,7 @@ impl Stream {
         if sending.accepted {
             return false;
         }
-        if self.promote() {
+        if error.side == Side::Upstream && self.promote() {
             return true;
         }
         let Some(sending) = self.attempt.0.as_deref_mut() else { return false };
