@@ -8,13 +8,16 @@ pub mod balance;
 mod breaker;
 pub mod health;
 mod host;
+mod membership;
 mod originals;
 mod view;
 
 use std::sync::Arc;
 
 pub use breaker::{Breaker, Permit, Resource};
-pub use host::{Flag, Health, Host, Identity};
+pub use health::ClusterHealth;
+pub use host::{Flag, Health, Host, Identity, LastCheck};
+pub use membership::Membership;
 pub use view::{ClientTls, ClusterView, HostView};
 
 use crate::config;
@@ -28,6 +31,9 @@ pub struct Cluster {
     pub config: config::Cluster,
     pub hosts: Vec<Arc<Host>>,
     pub breaker: Breaker,
+    pub membership: Membership,
+    /// Where its hosts are checked.
+    pub health: Option<ClusterHealth>,
     pub stats: Arc<Scope<ClusterStats>>,
     pub http2_stats: Arc<Scope<Http2Stats>>,
     pub udp_stats: Arc<Scope<ClusterUdpStats>>,
@@ -57,13 +63,19 @@ impl Cluster {
                 stats: registry.scope::<TlsStats>(&format!("cluster.{name}.ssl"), workers),
             }),
         };
-        let hosts =
+        let hosts: Vec<Arc<Host>> =
             config.endpoints.iter().map(|e| Arc::new(Host::new(Identity::of(e.address.clone()), e.weight))).collect();
+        let membership = Membership::default();
+        let total = u32::try_from(hosts.len()).unwrap_or(u32::MAX);
+        membership.set(total, total, 0);
+        let health = config.health_check.is_some().then(|| ClusterHealth::new(name, registry, workers));
         Ok(Cluster {
             name: name.into(),
             config: config.clone(),
             hosts,
             breaker: Breaker::new(config.circuit_breaker),
+            membership,
+            health,
             stats: registry.scope::<ClusterStats>(&format!("cluster.{name}"), workers),
             http2_stats: registry.scope::<Http2Stats>(&format!("cluster.{name}.http2"), workers),
             udp_stats: registry.scope::<ClusterUdpStats>(&format!("cluster.{name}.udp"), workers),
