@@ -4,8 +4,9 @@
 //! flags, each written by one subsystem; what a balancer makes of them is [`Health`].
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use crate::runtime::net::Addr;
 use crate::stats::HostStats;
@@ -27,6 +28,8 @@ pub struct Host {
     flags: AtomicU32,
     /// Requests in flight, over all workers.
     active_requests: AtomicU32,
+    /// Only the control thread looks at it.
+    healthy_since: Mutex<Option<Instant>>,
     pub stats: HostStats,
 }
 
@@ -97,6 +100,7 @@ impl Host {
             weight: AtomicU32::new(weight.max(1)),
             flags: AtomicU32::new(0),
             active_requests: AtomicU32::new(0),
+            healthy_since: Mutex::new(None),
             stats: HostStats::default(),
         }
     }
@@ -139,6 +143,15 @@ impl Host {
             flags if flags & Flag::Degraded as u32 != 0 => Health::Degraded,
             _ => Health::Healthy,
         }
+    }
+
+    /// It came, or became healthy, at `now`: slow start counts from here. A host that was there from the start is not told.
+    pub fn set_healthy_since(&self, now: Instant) {
+        *self.healthy_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    pub fn healthy_since(&self) -> Option<Instant> {
+        *self.healthy_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn active_requests(&self) -> u32 {

@@ -8,12 +8,16 @@ pub mod balance;
 mod breaker;
 mod host;
 mod originals;
+mod plan;
+#[cfg(test)]
+mod testing;
 mod view;
 
 use std::sync::Arc;
 
 pub use breaker::{Breaker, Permit, Resource};
 pub use host::{Flag, Health, Host, Identity};
+pub use plan::{Group, LocalZones, Plan, Selection, Share, SubsetKey, Why};
 pub use view::{ClientTls, ClusterView, HostView};
 
 use crate::config;

@@ -91,7 +91,7 @@ impl ClusterView {
                 .tls
                 .as_ref()
                 .map(|tls| ClientTls { context: tls.context.reader(), stats: tls.stats.worker(rt.worker_index()) }),
-            balancer: RefCell::new(Balancer::new(shared.config.load_balancing, &weights, &mut rng)),
+            balancer: RefCell::new(Balancer::new(shared.config.balancing.policy, &weights, &mut rng)),
             rendezvous: OnceCell::new(),
             rng: RefCell::new(rng),
             rt: rt.clone(),
@@ -131,7 +131,7 @@ impl ClusterView {
 
     /// The host for whatever has this hash: the same one as long as it is there.
     pub fn pick_by_hash(&self, hash: u64) -> Option<usize> {
-        let hosts = || self.hosts.iter().map(|host| (host.address.to_string(), host.weight()));
+        let hosts = || self.hosts.iter().map(|host| (host.address.to_string(), host.weight().into()));
         self.rendezvous.get_or_init(|| Rendezvous::new(hosts())).pick(hash)
     }
 

@@ -2,14 +2,22 @@
 //! arguments.
 
 mod least_request;
+mod picker;
 mod random;
 mod rendezvous;
 mod round_robin;
+mod sticky;
+mod turns;
+mod xx_hash;
 
 pub use least_request::LeastRequest;
+pub use picker::{PickCx, Picker};
 pub use random::Random;
 pub use rendezvous::{Rendezvous, hash};
 pub use round_robin::RoundRobin;
+pub use sticky::sticky_id;
+pub(super) use xx_hash::mix;
+pub use xx_hash::xx_hash;
 
 use crate::config::LoadBalancing;
 
@@ -25,8 +33,8 @@ impl Balancer {
     pub fn new(policy: LoadBalancing, weights: &[u32], rng: &mut fastrand::Rng) -> Balancer {
         match policy {
             LoadBalancing::RoundRobin => Balancer::RoundRobin(RoundRobin::new(weights, rng)),
-            LoadBalancing::LeastRequest => Balancer::LeastRequest(LeastRequest::new(weights)),
-            LoadBalancing::Random => Balancer::Random(Random::new(weights)),
+            LoadBalancing::LeastRequest(_) => Balancer::LeastRequest(LeastRequest::new(weights)),
+            _ => Balancer::Random(Random::new(weights)),
         }
     }
 
@@ -67,7 +75,9 @@ mod tests {
     #[test]
     fn no_hosts_no_pick() {
         let mut rng = fastrand::Rng::with_seed(1);
-        for policy in [LoadBalancing::RoundRobin, LoadBalancing::LeastRequest, LoadBalancing::Random] {
+        for policy in
+            [LoadBalancing::RoundRobin, LoadBalancing::LeastRequest(Default::default()), LoadBalancing::Random]
+        {
             assert_eq!(Balancer::new(policy, &[], &mut rng).pick(&mut rng, |_| 0), None);
         }
     }
