@@ -145,11 +145,14 @@ impl Host {
         }
     }
 
-    /// It came, or became healthy, at `now`: slow start counts from here. A host that was there from the start is not told.
-    pub fn set_healthy_since(&self, now: Instant) {
-        *self.healthy_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    /// Notes whether it may be picked: slow start counts from when it first may. To be told now and then.
+    pub fn look(&self, now: Instant) {
+        let usable = self.health() != Health::Unhealthy;
+        let mut since = self.healthy_since.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = since.or(Some(now)).filter(|_| usable);
     }
 
+    /// When it was first seen so, since it last was not. `None`: it was never looked at.
     pub fn healthy_since(&self) -> Option<Instant> {
         *self.healthy_since.lock().unwrap_or_else(PoisonError::into_inner)
     }

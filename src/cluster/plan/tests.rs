@@ -176,7 +176,7 @@ fn a_new_host_gets_its_share_little_by_little() {
     let mut sim = Sim::new(Spec::weight(1).times(3), settings, 6);
     assert_eq!(sim.plan.next_change, None, "who is there from the start has all");
     let start = sim.now;
-    sim.hosts[2].set_healthy_since(start);
+    sim.hosts[2].look(start);
     for (seconds, weight) in [(0, 0.1), (3, 0.1), (6, 0.1), (15, 0.25), (30, 0.5), (45, 0.75), (60, 1.0), (90, 1.0)] {
         sim.now = start + Duration::from_secs(seconds);
         sim.rebuild();
@@ -195,7 +195,7 @@ fn slow_start_may_be_aggressive() {
     let slow_start = SlowStart { window: Duration::from_secs(100), aggression: 2.0, min_weight_percent: 10.0 };
     let settings = Balancing { slow_start: Some(slow_start), ..Balancing::default() };
     let mut sim = Sim::new(Spec::weight(1).times(2), settings, 7);
-    sim.hosts[1].set_healthy_since(sim.now);
+    sim.hosts[1].look(sim.now);
     sim.now += Duration::from_secs(25);
     sim.rebuild();
     assert_near(&expected(&sim.plan), &[2.0 / 3.0, 1.0 / 3.0], 0.001, "the root of a quarter is a half");
