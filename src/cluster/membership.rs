@@ -1,8 +1,10 @@
-//! How many hosts a cluster has, and how many of them serve: what those want to know who do not pick one.
+//! How many hosts a cluster has, for those who only ask for numbers.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// The hosts of a cluster, counted; kept up to date by the control thread.
+use super::{Health, Host};
+
+/// Written by the control thread with each plan.
 #[derive(Debug, Default)]
 pub struct Membership {
     total: AtomicU32,
@@ -11,13 +13,6 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// `healthy` and `degraded` hosts are others.
-    pub fn set(&self, total: u32, healthy: u32, degraded: u32) {
-        self.total.store(total, Relaxed);
-        self.healthy.store(healthy, Relaxed);
-        self.degraded.store(degraded, Relaxed);
-    }
-
     pub fn total(&self) -> u32 {
         self.total.load(Relaxed)
     }
@@ -28,6 +23,18 @@ impl Membership {
 
     pub fn degraded(&self) -> u32 {
         self.degraded.load(Relaxed)
+    }
+
+    pub(super) fn count<'h>(&self, hosts: impl Iterator<Item = &'h Host>) {
+        let (mut total, mut healthy, mut degraded) = (0, 0, 0);
+        for host in hosts {
+            total += 1;
+            healthy += u32::from(host.health() == Health::Healthy);
+            degraded += u32::from(host.health() == Health::Degraded);
+        }
+        self.total.store(total, Relaxed);
+        self.healthy.store(healthy, Relaxed);
+        self.degraded.store(degraded, Relaxed);
     }
 
     /// At least `percent` of the hosts serve, be it degraded. A cluster without hosts serves nobody: only 0 % of it do.
@@ -55,8 +62,11 @@ mod tests {
             ((3, 0, 0), 0.0, true),
         ];
         for ((total, healthy, degraded), percent, expected) in rows {
-            let membership = Membership::default();
-            membership.set(total, healthy, degraded);
+            let membership = Membership {
+                total: AtomicU32::new(total),
+                healthy: AtomicU32::new(healthy),
+                degraded: AtomicU32::new(degraded),
+            };
             assert_eq!(membership.has(percent), expected, "{membership:?} {percent}");
         }
     }

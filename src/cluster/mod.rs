@@ -8,8 +8,14 @@ pub mod balance;
 mod breaker;
 pub mod health;
 mod host;
+mod host_view;
+mod keeper;
 mod membership;
 mod originals;
+mod tempo;
+mod plan;
+mod retry;
+mod roster;
 mod view;
 
 use std::sync::Arc;
@@ -17,11 +23,18 @@ use std::sync::Arc;
 pub use breaker::{Breaker, Permit, Resource};
 pub use health::ClusterHealth;
 pub use host::{Flag, Health, Host, Identity, LastCheck};
+pub use host_view::HostView;
+pub use keeper::Keeper;
 pub use membership::Membership;
-pub use view::{ClientTls, ClusterView, HostView};
+pub use plan::Plan;
+pub use retry::{Asked, Decision, Pace, Refusal, RetryCx, RetryEvent, RetryPolicy, RetryState};
+pub use tempo::Tempo;
+pub use view::{ClientTls, ClusterView};
 
 use crate::config;
 use crate::runtime::Published;
+use crate::runtime::control::Signal;
+use crate::runtime_values::ClusterValues;
 use crate::stats::{ClusterStats, ClusterUdpStats, Http2Stats, Registry, Scope, TlsStats};
 use crate::tls::{ClientContext, LoadError, SystemRoots};
 
@@ -29,11 +42,16 @@ use crate::tls::{ClientContext, LoadError, SystemRoots};
 pub struct Cluster {
     pub name: Arc<str>,
     pub config: config::Cluster,
-    pub hosts: Vec<Arc<Host>>,
-    pub breaker: Breaker,
+    /// Replaced whenever hosts or their health change.
+    pub plan: Arc<Published<Plan>>,
     pub membership: Membership,
+    /// Something about its hosts has changed, or may have.
+    pub signal: Signal,
+    pub breaker: Breaker,
     /// Where its hosts are checked.
     pub health: Option<ClusterHealth>,
+    /// What may change while the proxy runs, besides its hosts.
+    pub values: ClusterValues,
     pub stats: Arc<Scope<ClusterStats>>,
     pub http2_stats: Arc<Scope<Http2Stats>>,
     pub udp_stats: Arc<Scope<ClusterUdpStats>>,
@@ -46,12 +64,22 @@ pub struct ClusterTls {
     pub stats: Arc<Scope<TlsStats>>,
 }
 
+impl config::Endpoint {
+    /// The host that it names.
+    fn identity(&self) -> Identity {
+        Identity::of(self.address.clone())
+    }
+}
+
 impl Cluster {
+    /// `known`: hosts of the cluster that it replaces. They are not touched before it is kept.
+    ///
     /// # Errors
     /// A file of its `tls` that cannot be used.
     pub fn new(
         name: &str,
         config: &config::Cluster,
+        known: &[Arc<Host>],
         registry: &mut Registry,
         workers: usize,
         system: &Arc<SystemRoots>,
@@ -63,23 +91,44 @@ impl Cluster {
                 stats: registry.scope::<TlsStats>(&format!("cluster.{name}.ssl"), workers),
             }),
         };
-        let hosts: Vec<Arc<Host>> =
-            config.endpoints.iter().map(|e| Arc::new(Host::new(Identity::of(e.address.clone()), e.weight))).collect();
+        let host = |endpoint: &config::Endpoint| {
+            let identity = endpoint.identity();
+            let known = known.iter().find(|host| host.is(&identity)).cloned();
+            known.unwrap_or_else(|| {
+                let host = Host::new(identity, endpoint.weight);
+                host.set(Flag::Unchecked, config.health_check.is_some());
+                Arc::new(host)
+            })
+        };
+        let hosts: Vec<Arc<Host>> = config.endpoints.iter().map(host).collect();
         let membership = Membership::default();
-        let total = u32::try_from(hosts.len()).unwrap_or(u32::MAX);
-        membership.set(total, total, 0);
+        membership.count(hosts.iter().map(|host| &**host));
         let health = config.health_check.is_some().then(|| ClusterHealth::new(name, registry, workers));
         Ok(Cluster {
             name: name.into(),
             config: config.clone(),
-            hosts,
-            breaker: Breaker::new(config.circuit_breaker),
+            plan: Arc::new(Published::new(Plan { hosts })),
             membership,
+            signal: Signal::default(),
+            breaker: Breaker::new(config.circuit_breaker),
             health,
+            // Whoever has the values of the process puts them in.
+            values: ClusterValues::default(),
             stats: registry.scope::<ClusterStats>(&format!("cluster.{name}"), workers),
             http2_stats: registry.scope::<Http2Stats>(&format!("cluster.{name}.http2"), workers),
             udp_stats: registry.scope::<ClusterUdpStats>(&format!("cluster.{name}.udp"), workers),
             tls,
         })
+    }
+
+    /// From now on workers pick by this.
+    fn publish(&self, plan: Plan) {
+        self.membership.count(plan.hosts.iter().map(|host| &**host));
+        self.plan.set(plan);
+    }
+
+    /// All its hosts, as they are now.
+    pub fn hosts(&self) -> Vec<Arc<Host>> {
+        self.plan.get().hosts.clone()
     }
 }

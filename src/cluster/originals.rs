@@ -10,8 +10,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Cluster, ClusterView, Host, Identity};
-use crate::runtime::Rt;
+use super::{Cluster, ClusterView, Host, Identity, Plan};
+use crate::runtime::{Published, Rt};
 
 /// A host that is not used for so long is forgotten (Envoy's `cleanup_interval`).
 const CLEANUP: Duration = Duration::from_secs(5);
@@ -30,7 +30,7 @@ struct Original {
 impl Original {
     /// A stream or a connection has it, or one waits in its pool.
     fn is_in_use(&self) -> bool {
-        Rc::strong_count(&self.view) > 1 || !self.view.pool.is_unused()
+        Rc::strong_count(&self.view) > 1 || !self.view.is_unused()
     }
 }
 
@@ -40,7 +40,8 @@ impl Originals {
         let mut views = self.views.borrow_mut();
         let original = views.entry(destination).or_insert_with(|| {
             let host = Arc::new(Host::new(Identity::of(destination.into()), 1));
-            let view = ClusterView::with_hosts(shared.clone(), &[host], None, rt);
+            let plan = Arc::new(Published::new(Plan { hosts: vec![host] }));
+            let view = ClusterView::with_plan(shared.clone(), &plan, None, rt);
             Original { view, used: Cell::new(rt.now()) }
         });
         original.used.set(rt.now());
@@ -69,7 +70,7 @@ impl Originals {
     }
 
     pub(super) fn is_unused(&self) -> bool {
-        self.views.borrow().values().all(|original| original.view.pool.is_unused())
+        self.views.borrow().values().all(|original| original.view.is_unused())
     }
 
     pub(super) fn retire(&self) {
@@ -93,11 +94,12 @@ mod tests {
         let tested = run_worker(0, |rt| async move {
             let config =
                 config::Cluster { discovery: config::Discovery::OriginalDst, ..config::Cluster::new(Vec::new()) };
-            let cluster = Arc::new(Cluster::new("any", &config, &mut Registry::new(), 1, &Arc::default()).unwrap());
+            let cluster =
+                Arc::new(Cluster::new("any", &config, &[], &mut Registry::new(), 1, &Arc::default()).unwrap());
             let originals = Originals::default();
             let destinations = ["192.0.2.1:80", "192.0.2.1:81"].map(|it| it.parse().unwrap());
             let [kept, _] = destinations.map(|it| originals.view(&cluster, it, &rt));
-            assert_eq!(kept.host(kept.pick().unwrap()).address, destinations[0].into());
+            assert_eq!(kept.pick().unwrap().address, destinations[0].into());
             assert!(Rc::ptr_eq(&kept, &originals.view(&cluster, destinations[0], &rt)), "one view a destination");
             let count = |originals: &Originals| originals.views.borrow().len();
             let (now, second) = (rt.now(), Duration::from_secs(1));

@@ -1,37 +1,23 @@
-//! A worker's own part of a cluster: the balancer, the idle connections of each host, and the requests that wait for
-//! a connection. Nothing here is shared, so nothing here is locked.
+//! A worker's own part of a cluster: what it knows of the plan, the hosts it has connections to, and the requests that wait
+//! for one. Nothing here is shared, so nothing here is locked.
+//!
+//! The plan is swapped by the control thread. A worker notices at its next pick, by one atomic load: hosts that are gone lose
+//! their idle connections then, or at the next sweep; what is in flight to them goes on.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::balance::{Balancer, Rendezvous};
+use super::host_view::HostViews;
 use super::originals::Originals;
-use super::{Cluster, Host, Resource};
+use super::{Cluster, Health, HostView, Plan, Resource, Tempo};
 use crate::config::{ClusterProtocol, Discovery};
-use crate::runtime::{Reader, Rt};
+use crate::runtime::{Published, Reader, Rt};
 use crate::stats::{ClusterStats, ClusterUdpStats, Handle, Http2Stats, TlsStats};
 use crate::stream::info::ConnectionInfo;
 use crate::tls::ClientContext;
 use crate::upstream::pool::Pool;
-
-/// A worker's reference to a host.
-#[derive(Debug)]
-pub struct HostView(Arc<Host>);
-
-impl HostView {
-    pub fn new(host: Arc<Host>) -> HostView {
-        HostView(host)
-    }
-}
-
-impl std::ops::Deref for HostView {
-    type Target = Host;
-
-    fn deref(&self) -> &Host {
-        &self.0
-    }
-}
 
 /// TLS with the hosts of a cluster.
 pub struct ClientTls {
@@ -44,7 +30,6 @@ pub struct ClusterView {
     pub shared: Arc<Cluster>,
     /// Counted on this worker, so that a request does not touch what others write.
     pub name: Rc<str>,
-    hosts: Box<[Rc<HostView>]>,
     pub stats: Handle<ClusterStats>,
     pub http2_stats: Handle<Http2Stats>,
     pub udp_stats: Handle<ClusterUdpStats>,
@@ -54,9 +39,10 @@ pub struct ClusterView {
     /// TLS with its hosts.
     pub tls: Option<ClientTls>,
     pub rt: Rt,
-    balancer: RefCell<Balancer>,
-    /// Made when a hash first asks for it.
-    rendezvous: OnceCell<Rendezvous>,
+    /// How fast its hosts answer; known where a route races.
+    pub tempo: RefCell<Tempo>,
+    reader: Reader<Plan>,
+    members: RefCell<Members>,
     rng: RefCell<fastrand::Rng>,
     /// A view for each destination, where the hosts are those that clients meant to reach.
     originals: Option<Originals>,
@@ -64,35 +50,45 @@ pub struct ClusterView {
     retired: Cell<bool>,
 }
 
+/// The plan as this worker has it.
+struct Members {
+    plan: Arc<Plan>,
+    views: HostViews,
+    balancer: Balancer,
+    /// Made when a hash first asks for it.
+    rendezvous: OnceCell<Rendezvous>,
+}
+
 impl ClusterView {
     pub fn new(shared: Arc<Cluster>, rt: &Rt) -> Rc<ClusterView> {
         let originals = (shared.config.discovery == Discovery::OriginalDst).then(Originals::default);
-        let hosts = shared.hosts.clone();
-        ClusterView::with_hosts(shared, &hosts, originals, rt)
+        let plan = shared.plan.clone();
+        ClusterView::with_plan(shared, &plan, originals, rt)
     }
 
-    pub(super) fn with_hosts(
+    pub(super) fn with_plan(
         shared: Arc<Cluster>,
-        hosts: &[Arc<Host>],
+        plan: &Arc<Published<Plan>>,
         originals: Option<Originals>,
         rt: &Rt,
     ) -> Rc<ClusterView> {
         let mut rng = fastrand::Rng::new();
-        let weights: Vec<u32> = hosts.iter().map(|host| host.weight()).collect();
+        let reader = plan.reader();
+        let members = Members::new(&shared, reader.get(), HostViews::default(), &mut rng);
         Rc::new(ClusterView {
             name: Rc::from(&*shared.name),
-            hosts: hosts.iter().map(|host| Rc::new(HostView::new(host.clone()))).collect(),
             stats: shared.stats.worker(rt.worker_index()),
             http2_stats: shared.http2_stats.worker(rt.worker_index()),
             udp_stats: shared.udp_stats.worker(rt.worker_index()),
             h2_limits: Arc::new(shared.config.http.limits()),
-            pool: Pool::new(hosts.len()),
+            pool: Pool::default(),
             tls: shared
                 .tls
                 .as_ref()
                 .map(|tls| ClientTls { context: tls.context.reader(), stats: tls.stats.worker(rt.worker_index()) }),
-            balancer: RefCell::new(Balancer::new(shared.config.load_balancing, &weights, &mut rng)),
-            rendezvous: OnceCell::new(),
+            tempo: RefCell::default(),
+            reader,
+            members: RefCell::new(members),
             rng: RefCell::new(rng),
             rt: rt.clone(),
             originals,
@@ -115,28 +111,54 @@ impl ClusterView {
 
     /// The host speaks HTTP/2, as far as is known. Where the TLS handshake decides, one connection is opened to learn it,
     /// and the other requests wait for that.
-    pub fn is_http2(&self, host: usize) -> bool {
+    pub fn is_http2(&self, host: &HostView) -> bool {
         match self.shared.config.protocol {
             ClusterProtocol::H1 => false,
             ClusterProtocol::H2 => true,
-            ClusterProtocol::Auto => self.tls.is_some() && self.pool.http2.speaks(host).unwrap_or(true),
+            ClusterProtocol::Auto => self.tls.is_some() && host.http2.speaks().unwrap_or(true),
         }
     }
 
-    /// The host for the next request, by its index.
-    pub fn pick(&self) -> Option<usize> {
-        let hosts = &self.hosts;
-        self.balancer.borrow_mut().pick(&mut self.rng.borrow_mut(), |at| hosts[at].active_requests())
+    /// The host for the next request.
+    pub fn pick(&self) -> Option<Rc<HostView>> {
+        self.refresh();
+        let mut members = self.members.borrow_mut();
+        let Members { plan, views, balancer, .. } = &mut *members;
+        let place = balancer.pick(&mut self.rng.borrow_mut(), |at| plan.hosts[at].active_requests())?;
+        views.at(place, &plan.hosts)
     }
 
     /// The host for whatever has this hash: the same one as long as it is there.
-    pub fn pick_by_hash(&self, hash: u64) -> Option<usize> {
-        let hosts = || self.hosts.iter().map(|host| (host.address.to_string(), host.weight()));
-        self.rendezvous.get_or_init(|| Rendezvous::new(hosts())).pick(hash)
+    pub fn pick_by_hash(&self, hash: u64) -> Option<Rc<HostView>> {
+        self.refresh();
+        let mut members = self.members.borrow_mut();
+        let Members { plan, views, rendezvous, .. } = &mut *members;
+        let hosts = || plan.hosts.iter().map(|host| (host.address.to_string(), host.weight()));
+        let place = rendezvous.get_or_init(|| Rendezvous::new(hosts())).pick(hash)?;
+        views.at(place, &plan.hosts)
     }
 
-    pub fn host(&self, index: usize) -> &Rc<HostView> {
-        &self.hosts[index]
+    /// What goes to this host would better go to another one: it is unhealthy, and others are not.
+    pub fn spares(&self, host: &HostView) -> bool {
+        host.health() == Health::Unhealthy && self.shared.membership.healthy() > 0
+    }
+
+    /// Takes the newest plan.
+    fn refresh(&self) {
+        let Some(plan) = self.reader.newer() else { return };
+        let mut members = self.members.borrow_mut();
+        let mut views = std::mem::take(&mut members.views);
+        let gone = views.replan(plan.hosts.len());
+        *members = Members::new(&self.shared, plan, views, &mut self.rng.borrow_mut());
+        drop(members);
+        for host in gone {
+            host.retire(&self.rt);
+        }
+    }
+
+    /// Hosts that this worker has been in touch with.
+    pub fn hosts(&self) -> Vec<Rc<HostView>> {
+        self.members.borrow().views.all().to_vec()
     }
 
     /// Requests of other workers that wait for a permit, while idle connections of ours may hold some for nothing.
@@ -151,15 +173,21 @@ impl ClusterView {
             || self.pool.idle_count() > 0 && self.shared.breaker.is_open(Resource::Connections)
     }
 
+    /// Closes the idle connection that was used longest ago, of any host: it gives its permit to a host that has none.
+    pub fn evict_oldest(&self) -> bool {
+        self.pool.evict_oldest(&self.hosts())
+    }
+
     /// Closes idle connections in time, and those that other workers wait for; lets those who wait look again: permits
     /// are shared, and nobody tells us when one comes free elsewhere.
     pub fn sweep(&self) {
+        self.refresh();
         for _ in 0..self.wanted_elsewhere() {
-            if !self.pool.evict_oldest() {
+            if !self.evict_oldest() {
                 break;
             }
         }
-        let timed_out = self.pool.sweep(self.rt.now(), self.shared.config.idle_timeout);
+        let timed_out = self.pool.sweep(&self.hosts(), self.rt.now(), self.shared.config.idle_timeout);
         self.stats.upstream_cx_idle_timeout.add(timed_out as u64);
         if let Some(originals) = &self.originals {
             originals.sweep(self.rt.now());
@@ -168,15 +196,16 @@ impl ClusterView {
 
     /// No idle connection, and nobody waits for one.
     pub fn is_unused(&self) -> bool {
-        self.pool.is_unused() && self.originals.as_ref().is_none_or(Originals::is_unused)
+        self.pool.is_unused()
+            && self.members.borrow().views.all().iter().all(|host| host.http2.is_empty())
+            && self.originals.as_ref().is_none_or(Originals::is_unused)
     }
 
     /// The cluster is gone from the configuration: nothing is kept idle from now on.
     pub fn retire(&self) {
         self.retired.set(true);
-        self.pool.clear();
-        for connection in self.pool.http2.all() {
-            connection.retire(self.rt.now());
+        for host in self.hosts() {
+            host.retire(&self.rt);
         }
         if let Some(originals) = &self.originals {
             originals.retire();
@@ -185,5 +214,16 @@ impl ClusterView {
 
     pub fn is_retired(&self) -> bool {
         self.retired.get()
+    }
+}
+
+impl Members {
+    fn new(shared: &Cluster, plan: Arc<Plan>, mut views: HostViews, rng: &mut fastrand::Rng) -> Members {
+        let weights: Vec<u32> = plan.hosts.iter().map(|host| host.weight()).collect();
+        let balancer = Balancer::new(shared.config.load_balancing, &weights, rng);
+        if views.all().is_empty() {
+            views.replan(plan.hosts.len());
+        }
+        Members { plan, views, balancer, rendezvous: OnceCell::new() }
     }
 }

@@ -31,6 +31,9 @@ pub struct Cluster {
     /// A connection is closed after this many requests. `None`: never ("off", the default).
     #[serde(serialize_with = "write::or_off")]
     pub max_requests_per_connection: Option<u64>,
+    /// A connection takes no further request when it is so old. `None`: never ("off", the default).
+    #[serde(serialize_with = "write::duration_or_off")]
+    pub max_connection_duration: Option<Duration>,
     pub circuit_breaker: CircuitBreaker,
     /// Default: hosts are not checked, and taken to be healthy.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -166,6 +169,7 @@ impl Cluster {
             idle_timeout: Some(Duration::from_secs(60)),
             max_idle_connections: 1024,
             max_requests_per_connection: None,
+            max_connection_duration: None,
             circuit_breaker: CircuitBreaker::default(),
             health_check: None,
             proxy_protocol: None,
@@ -204,6 +208,11 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
             "max_requests_per_connection",
             default.max_requests_per_connection,
             read::integer_or("off", 1..=u64::MAX),
+        ),
+        max_connection_duration: o.optional(
+            "max_connection_duration",
+            default.max_connection_duration,
+            read::or_off(read::timeout),
         ),
         circuit_breaker: o.optional("circuit_breaker", default.circuit_breaker, read_circuit_breaker),
         health_check: o.maybe("health_check", |cx, node| read_health_check(cx, node, discovery, protocol)),

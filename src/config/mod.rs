@@ -21,15 +21,21 @@ mod listeners;
 mod load;
 mod matcher;
 mod path_text;
+mod percent;
 mod pin;
+mod priority;
+mod race;
 mod reach;
 mod regex;
+mod retry;
 mod rewrite;
 mod route;
 mod route_l4;
 mod route_match;
+mod runtime;
 mod tcp;
 mod san;
+mod shadow;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -67,13 +73,19 @@ pub use self::listener::{Chains, Listener, ProxyProtocol};
 pub use self::listeners::Listeners;
 pub use self::load::{MAX_FILE, load, parse};
 pub use self::matcher::{Matcher, Pattern};
+pub use self::percent::Percent;
 pub use self::pin::{Pin, parse as parse_pin};
+pub use self::priority::Priority;
+pub use self::race::{Race, RaceAfter};
 pub use self::regex::{full_regex, partial_regex};
+pub use self::retry::{BackOff, ResetFormat, ResetHeader, Retry, RetryAfter, RetryOn};
 pub use self::rewrite::Rewrite;
 pub use self::route::{Connect, Route};
 pub use self::route_l4::{L4Action, L4Match, L4Route};
 pub use self::route_match::{HostPattern, Match, PathMatch, PathPattern, TlsMatch};
+pub use self::runtime::{Runtime, RuntimeScalar};
 pub use self::san::San;
+pub use self::shadow::Shadow;
 pub use self::tcp::{Tcp, Tunnel};
 pub(crate) use self::text::nearest::nearest;
 pub use self::text::{Problem, Problems};
@@ -101,6 +113,9 @@ pub struct Config {
     pub max_connections: Option<u64>,
     /// For every listener that has none of its own. Default: none.
     pub access_log: Vec<AccessLog>,
+    /// Values that may change while the proxy runs.
+    #[serde(skip_serializing_if = "Runtime::is_empty")]
+    pub runtime: Runtime,
     pub listeners: Listeners,
     pub clusters: BTreeMap<String, Cluster>,
 }

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use nuncio_http::{Method, RequestHead};
 
-use super::action::Action;
+use super::action::{Action, Shadow};
 use super::index::HostIndex;
 use super::matcher::{HeaderMatcher, QueryMatcher};
 use super::path::PathOptions;
 use super::predicate::{PathPredicate, Predicate, Subject, normalise_pattern};
 use super::rewrite::Rewrite;
-use crate::config::{self, Connect, FilterOverride, HeaderEdits, HostPattern, Http, Upgrade};
+use crate::cluster::RetryPolicy;
+use crate::config::{self, Connect, FilterOverride, HeaderEdits, HostPattern, Http, Priority, Race, Upgrade};
+use crate::runtime_values::{RuntimePercent, RuntimeValues};
 use crate::tls::Peer;
 
 /// Shared by all workers, never changed.
@@ -35,8 +37,18 @@ pub struct Route {
     pub timeout: Option<Duration>,
     /// In place of the listener's `stream_idle_timeout`, where given; `Some(None)` is "off".
     pub idle_timeout: Option<Option<Duration>>,
+    /// In place of the listener's `max_stream_duration`, where given; `Some(None)` is "off".
+    pub max_stream_duration: Option<Option<Duration>>,
     /// Most that the client of a gRPC request may ask for; `None` is "off".
     pub grpc_timeout_max: Option<Duration>,
+    /// Which of a cluster's circuit breakers counts its requests.
+    pub priority: Priority,
+    /// When a request is sent again.
+    pub retry: RetryPolicy,
+    /// When a second host is asked; `None`: never.
+    pub race: Option<Race>,
+    /// Where copies of its requests go.
+    pub shadow: Vec<Shadow>,
     pub rewrite: Option<Rewrite>,
     /// The route's own or else the listener's.
     pub upgrades: Vec<Upgrade>,
@@ -65,16 +77,17 @@ pub enum BuildError {
 }
 
 impl RouteTable {
-    /// Compiles `routes`. `resolve` gives a cluster's place by its name; every name is known to exist. The error
-    /// comes with the index of its route.
+    /// Compiles `routes`. `resolve` gives a cluster's place by its name; every name is known to exist. Shares of requests
+    /// follow `values`. The error comes with the index of its route.
     pub fn build(
         routes: &[config::Route],
         http: &Http,
+        values: &mut RuntimeValues,
         resolve: impl Fn(&str) -> usize,
     ) -> Result<RouteTable, (usize, BuildError)> {
         let mut table = RouteTable::default();
         for (index, config) in routes.iter().enumerate() {
-            let route = Route::new(index, config, http, &resolve).map_err(|error| (index, error))?;
+            let route = Route::new(index, config, http, values, &resolve).map_err(|error| (index, error))?;
             // A file of 4 MiB has no 2^32 routes.
             table.index.insert(route.hosts(), route.indexed_path(), index as u32);
             table.routes.push(Arc::new(route));
@@ -84,9 +97,9 @@ impl RouteTable {
     }
 
     /// The first route in file order whose every predicate holds. The target of `head` is canonical; `peer` is the client's
-    /// certificate.
-    pub fn find(&self, head: &RequestHead, peer: Option<&Peer>) -> Option<&Arc<Route>> {
-        let subject = Subject::new(head, peer);
+    /// certificate; `point` is thrown for this request, uniform over 0 up to but not including 100.
+    pub fn find(&self, head: &RequestHead, peer: Option<&Peer>, point: f64) -> Option<&Arc<Route>> {
+        let subject = Subject::new(head, peer, point);
         let connect = head.method == Method::Connect;
         let accept = |index: u32| {
             let route = &self.routes[index as usize];
@@ -106,12 +119,13 @@ impl Route {
         index: usize,
         config: &config::Route,
         http: &Http,
+        values: &mut RuntimeValues,
         resolve: &impl Fn(&str) -> usize,
     ) -> Result<Route, BuildError> {
         let options = PathOptions::from(http);
         let upgrades = config.upgrades.as_ref().unwrap_or(&http.upgrades).clone();
         let path = config.matches.path.as_ref().map(PathPredicate::new).transpose()?;
-        let predicates = predicates(&config.matches, path.as_ref(), &upgrades)?;
+        let predicates = predicates(&config.matches, path.as_ref(), &upgrades, values)?;
         let indexed = predicates.iter().take_while(|predicate| predicate.is_indexed()).count();
         Ok(Route {
             index,
@@ -119,7 +133,12 @@ impl Route {
             action: Action::new(&config.action, options, resolve)?,
             timeout: config.timeout,
             idle_timeout: config.idle_timeout,
+            max_stream_duration: config.max_stream_duration,
             grpc_timeout_max: config.grpc_timeout_max,
+            priority: config.priority,
+            retry: config.retry.as_ref().map(RetryPolicy::new).transpose()?.unwrap_or_default(),
+            race: config.race.clone(),
+            shadow: config.shadow.iter().map(|shadow| Shadow::new(shadow, resolve)).collect(),
             rewrite: config.rewrite.as_ref().map(|rewrite| Rewrite::new(rewrite, options)).transpose()?,
             upgrades,
             connect: config.connect,
@@ -175,6 +194,7 @@ fn predicates(
     matches: &config::Match,
     path: Option<&PathPredicate>,
     upgrades: &[Upgrade],
+    values: &mut RuntimeValues,
 ) -> Result<Vec<Predicate>, BuildError> {
     let mut predicates = Vec::new();
     if path.is_some() || !upgrades.contains(&Upgrade::Connect) {
@@ -200,6 +220,8 @@ fn predicates(
     }
     predicates.extend(matches.grpc.map(Predicate::Grpc));
     predicates.extend(matches.tls.map(Predicate::Tls));
+    let share = matches.runtime.as_ref();
+    predicates.extend(share.map(|share| Predicate::Runtime(RuntimePercent::new(share, None, values))));
     for (name, matcher) in &matches.headers {
         predicates.push(Predicate::Header(HeaderMatcher::new(name, matcher)?));
     }

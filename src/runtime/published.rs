@@ -43,6 +43,12 @@ impl<T> Published<T> {
 }
 
 impl<T> Reader<T> {
+    /// The newest value, if it is another one than at the last look.
+    pub fn newer(&self) -> Option<Arc<T>> {
+        let version = self.published.version.load(Ordering::Acquire);
+        (version != self.version.get()).then(|| self.get())
+    }
+
     /// The newest value.
     pub fn get(&self) -> Arc<T> {
         let version = self.published.version.load(Ordering::Acquire);
@@ -62,7 +68,9 @@ mod tests {
         let published = Arc::new(Published::new(1));
         let (one, other) = (published.reader(), published.reader());
         assert_eq!((*one.get(), *other.get()), (1, 1));
+        assert_eq!(one.newer(), None);
         published.set(2);
+        assert_eq!((one.newer().as_deref(), one.newer()), (Some(&2), None));
         published.set(3);
         assert_eq!((*one.get(), *other.get(), *published.reader().get()), (3, 3, 3));
     }

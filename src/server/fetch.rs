@@ -46,12 +46,12 @@ pub(super) async fn get(cluster: &Cluster, path: &str, most: usize) -> Result<Ve
     if cluster.config.protocol == ClusterProtocol::H2 {
         return Err(FetchError::Http2);
     }
-    let mut hosts: Vec<&Arc<Host>> = cluster.hosts.iter().collect();
+    let mut hosts: Vec<Arc<Host>> = cluster.hosts();
     fastrand::shuffle(&mut hosts);
     let tries = async {
         let mut last = FetchError::NoHost;
         for host in hosts.into_iter().take(HOSTS) {
-            match get_from(cluster, host, path, most).await {
+            match get_from(cluster, &host, path, most).await {
                 Ok(body) => return Ok(body),
                 Err(error) => last = error,
             }

@@ -75,8 +75,8 @@ impl AdminState for Operator {
             stats.circuit_breakers_remaining_cx.set(left(Resource::Connections));
             stats.circuit_breakers_remaining_pending.set(left(Resource::PendingRequests));
             stats.circuit_breakers_remaining_rq.set(left(Resource::Requests));
-            stats.membership_total.set(cluster.hosts.len() as i64);
-            stats.membership_healthy.set(cluster.hosts.len() as i64);
+            stats.membership_total.set(cluster.plan.get().hosts.len() as i64);
+            stats.membership_healthy.set(cluster.plan.get().hosts.len() as i64);
         }
         process.registry.snapshot(filter)
     }
@@ -86,7 +86,7 @@ impl AdminState for Operator {
         let status = process.snapshot().clusters.iter().map(|cluster| ClusterStatus {
             name: cluster.name.clone(),
             circuit_breaker: cluster.config.circuit_breaker,
-            hosts: cluster.hosts.clone(),
+            hosts: cluster.hosts(),
         });
         status.collect()
     }

@@ -11,12 +11,16 @@ use super::udp::UdpSockets;
 use super::worker::Command;
 use super::{ListenerSnapshot, Snapshot};
 use crate::access_log::Sinks;
+use crate::cluster::{Cluster, Keeper};
 use crate::config::Config;
 use crate::listener::ConnectionLimit;
-use crate::runtime::control::{self, Receiver};
+use crate::runtime::control::{self, Control, Receiver};
 use crate::runtime::mailbox::Sender;
 use crate::runtime::net::{Addr, ListenOptions, Listener, SocketFile};
-use crate::stats::{AccessLogStats, ClusterManagerStats, Handle, ListenerManagerStats, Registry, Scope, ServerStats};
+use crate::runtime_values::RuntimeValues;
+use crate::stats::{
+    AccessLogStats, ClusterManagerStats, Handle, ListenerManagerStats, Registry, RuntimeStats, Scope, ServerStats,
+};
 use crate::tls::SystemRoots;
 
 /// What the process is doing, as `/ready` and `/server_info` say it.
@@ -32,6 +36,7 @@ pub(super) struct Process {
     pub(super) workers: usize,
     pub(super) mailboxes: Vec<Sender<Command>>,
     pub(super) registry: Registry,
+    pub(super) values: RuntimeValues,
     pub(super) logs: Sinks,
     pub(super) stats: Handle<ServerStats>,
     pub(super) state: State,
@@ -55,6 +60,9 @@ pub(super) struct Process {
     scopes: (Arc<Scope<ServerStats>>, Arc<Scope<AccessLogStats>>),
     listeners: Handle<ListenerManagerStats>,
     clusters: Handle<ClusterManagerStats>,
+    control: Control,
+    /// One for each cluster of the running configuration.
+    keepers: Vec<(Arc<Cluster>, Keeper)>,
 }
 
 /// A configuration that cannot fail any more.
@@ -76,12 +84,19 @@ pub(super) struct WorkerSockets {
 
 impl Process {
     /// Nothing runs yet. `connections`: most connections, unless the configuration says.
-    pub(super) fn new(workers: usize, options: Options, connections: u64, applied: control::Sender<()>) -> Process {
+    pub(super) fn new(
+        control: &Control,
+        workers: usize,
+        options: Options,
+        connections: u64,
+        applied: control::Sender<()>,
+    ) -> Process {
         let mut registry = Registry::new();
         let server = registry.scope::<ServerStats>("server", workers);
         let access_log = registry.scope::<AccessLogStats>("access_log", workers);
         let listeners = registry.scope::<ListenerManagerStats>("listener_manager", workers).control();
         let clusters = registry.scope::<ClusterManagerStats>("cluster_manager", workers).control();
+        let values = RuntimeValues::new(registry.scope::<RuntimeStats>("runtime", workers).control());
         let stats = server.control();
         stats.concurrency.set(workers as i64);
         Process {
@@ -104,6 +119,9 @@ impl Process {
             scopes: (server, access_log),
             listeners,
             clusters,
+            control: control.clone(),
+            keepers: Vec::new(),
+            values,
             registry,
         }
     }
@@ -122,6 +140,7 @@ impl Process {
         let current = self.snapshot.clone();
         let mut builder = Builder {
             registry: &mut self.registry,
+            values: &mut self.values,
             logs: &mut self.logs,
             workers: self.workers,
             system_roots: &self.system_roots,
@@ -184,6 +203,17 @@ impl Process {
                 tls.context.set(context);
             }
         }
+        let known = std::mem::take(&mut self.keepers);
+        let mut known: BTreeMap<_, _> = known.into_iter().map(|kept| (Arc::as_ptr(&kept.0), kept)).collect();
+        for cluster in &snapshot.clusters {
+            let kept = known.remove(&Arc::as_ptr(cluster));
+            let start = || (cluster.clone(), Keeper::start(&self.control, cluster));
+            self.keepers.push(kept.unwrap_or_else(start));
+        }
+        // The keepers of clusters that are gone or were replaced end here.
+        drop(known);
+        let values = snapshot.config.runtime.iter().map(|(key, value)| (key.clone(), value.to_string()));
+        self.values.set_file(values.collect());
         self.snapshot = Arc::new(snapshot);
         for (mailbox, sockets) in self.mailboxes.iter().zip(sockets) {
             // A worker that has ended is an event of its own.
@@ -232,9 +262,10 @@ impl Process {
         self.clusters.active_clusters.set(next.clusters.len() as i64);
     }
 
-    /// Counters and log files that no configuration names any more.
+    /// Counters, runtime values and log files that no configuration names any more.
     fn forget_unused(&mut self) {
         self.registry.sweep();
+        self.values.sweep();
         self.logs.sweep();
     }
 

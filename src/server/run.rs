@@ -91,7 +91,7 @@ async fn main(
         log::warn!("the open-file limit of {files} leaves room for hardly any connection");
     }
     let (applied, is_applied) = control::channel(1);
-    let mut process = Process::new(count, options, connections.max(LEAST_CONNECTIONS), applied);
+    let mut process = Process::new(&control, count, options, connections.max(LEAST_CONNECTIONS), applied);
     let prepared = process.prepare(config)?;
     let threads = start_workers(&mut process, &events)?;
     process.apply(prepared);

@@ -13,6 +13,7 @@ use crate::cluster::Cluster;
 use crate::config::{self, Config};
 use crate::listener::{Arrival, ConnectionLimit};
 use crate::runtime::net::Addr;
+use crate::runtime_values::{ClusterValues, RuntimeValues};
 use crate::stats::{ListenerStats, Registry, Scope};
 use crate::tls::{ClientContext, SystemRoots};
 
@@ -65,6 +66,7 @@ impl fmt::Display for BuildError {
 /// What a build takes from the running process.
 pub(super) struct Builder<'a> {
     pub(super) registry: &'a mut Registry,
+    pub(super) values: &'a mut RuntimeValues,
     pub(super) logs: &'a mut Sinks,
     pub(super) workers: usize,
     pub(super) system_roots: &'a Arc<SystemRoots>,
@@ -111,14 +113,13 @@ impl Builder<'_> {
             }
             return Ok(cluster.clone());
         }
-        let mut cluster =
-            Cluster::new(name, config, self.registry, self.workers, self.system_roots).map_err(refused)?;
-        if let Some((health, log)) =
-            cluster.health.as_mut().zip(config.health_check.as_ref().and_then(|it| it.log.as_ref()))
-        {
-            let opened = self.logs.open_lines(&log.path);
-            health.log =
-                Some(opened.map_err(|error| BuildError(format!("cluster {name}: health_check: log: {error}")))?);
+        let known = current.map(|cluster| cluster.hosts()).unwrap_or_default();
+        let cluster = Cluster::new(name, config, &known, self.registry, self.workers, self.system_roots);
+        let mut cluster = Cluster { values: ClusterValues::new(name, self.values), ..cluster.map_err(refused)? };
+        if let Some(health) = &mut cluster.health {
+            let log = config.health_check.as_ref().and_then(|check| check.log.as_ref());
+            let opened = log.map(|log| self.logs.open_lines(&log.path)).transpose();
+            health.log = opened.map_err(|error| BuildError(format!("cluster {name}: health_check: log: {error}")))?;
         }
         if let Some(tls) = &cluster.tls {
             warn(&tls.context.get());

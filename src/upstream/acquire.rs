@@ -18,7 +18,7 @@ use super::Ready;
 use super::connect::{Connect, Connected};
 use super::connection::{Connection, Spoken};
 use super::h2::{self, Wait};
-use crate::cluster::{ClusterView, Permit, Resource};
+use crate::cluster::{ClusterView, HostView, Permit, Resource};
 use crate::config::ClusterProtocol;
 use crate::error::{Error, Kind, Phase};
 use crate::runtime::Rt;
@@ -27,7 +27,7 @@ use crate::stream::info::ConnectionInfo;
 
 pub struct Acquire {
     view: Rc<ClusterView>,
-    host: usize,
+    host: Rc<HostView>,
     wanted: Wanted,
     /// For whom.
     client: Rc<ConnectionInfo>,
@@ -71,12 +71,12 @@ struct Pending {
 }
 
 impl Acquire {
-    pub fn new(view: Rc<ClusterView>, host: usize, wanted: Wanted, client: &Rc<ConnectionInfo>) -> Acquire {
+    pub fn new(view: Rc<ClusterView>, host: Rc<HostView>, wanted: Wanted, client: &Rc<ConnectionInfo>) -> Acquire {
         Acquire { view, host, wanted, client: client.clone(), state: State::Start }
     }
 
-    pub fn host(&self) -> usize {
-        self.host
+    pub fn host(&self) -> &Rc<HostView> {
+        &self.host
     }
 
     /// When the connect has to be done, while there is one.
@@ -94,7 +94,7 @@ impl Acquire {
                     if let Some(ready) = self.ready() {
                         return Poll::Ready(Ok(ready));
                     }
-                    if self.is_shared() && self.view.pool.http2.is_connecting(self.host) {
+                    if self.is_shared() && self.host.http2.is_connecting() {
                         self.wait(task)?;
                     } else if let Some(permit) = self.permit() {
                         self.connect(permit, rt);
@@ -118,7 +118,7 @@ impl Acquire {
                         self.state = State::Start;
                         return Poll::Ready(Ok(ready));
                     }
-                    if self.is_shared() && self.view.pool.http2.is_connecting(self.host) {
+                    if self.is_shared() && self.host.http2.is_connecting() {
                         self.view.pool.rejoin(ticket, task.waker());
                         return Poll::Pending;
                     }
@@ -140,28 +140,28 @@ impl Acquire {
     /// A connection that is there.
     fn ready(&self) -> Option<Ready> {
         if self.is_shared() {
-            return self.view.pool.http2.find(self.host).map(Ready::Http2);
+            return self.host.http2.find().map(Ready::Http2);
         }
-        let idle = if self.wanted == Wanted::Any { self.view.pool.take(self.host) } else { None };
+        let idle = if self.wanted == Wanted::Any { self.view.pool.take(&self.host) } else { None };
         idle.map(Ready::Http1)
     }
 
     /// The connection is one that other requests use too.
     fn is_shared(&self) -> bool {
-        self.wanted != Wanted::Bytes && self.view.is_http2(self.host)
+        self.wanted != Wanted::Bytes && self.view.is_http2(&self.host)
     }
 
     /// A permit for a new connection; an idle one of another host gives up its own.
     fn permit(&self) -> Option<Permit> {
         let permit = || Permit::try_new(&self.view, Resource::Connections);
-        permit().or_else(|| if self.view.pool.evict_oldest() { permit() } else { None })
+        permit().or_else(|| if self.view.evict_oldest() { permit() } else { None })
     }
 
     fn connect(&mut self, permit: Permit, rt: &Rt) {
-        let connect = Connect::start(&self.view, self.host, &self.client, rt);
+        let connect = Connect::start(&self.view, &self.host, &self.client, rt);
         let shared = self.is_shared();
         if shared {
-            self.view.pool.http2.begin(self.host);
+            self.host.http2.begin();
         }
         self.state = State::Connecting { connect, permit: Some(permit), shared };
     }
@@ -169,7 +169,7 @@ impl Acquire {
     /// Waits for the connection that another request is opening.
     fn wait(&mut self, task: &Context<'_>) -> Result<(), Error> {
         let pending = self.pending()?;
-        self.state = State::Waiting { wait: self.view.pool.http2.wait(self.host, task), _pending: pending };
+        self.state = State::Waiting { wait: self.host.http2.wait(task), _pending: pending };
         Ok(())
     }
 
@@ -206,22 +206,22 @@ impl Acquire {
         };
         let now = rt.now();
         let spoken = self.spoken(&connected);
-        let connection = Connection::new(&self.view, self.host, connected.transport, permit, spoken, now);
+        let connection = Connection::new(&self.view, self.host.clone(), connected.transport, permit, spoken, now);
         match spoken {
             Spoken::Bytes => return Ok(Ready::Bytes(connection)),
             Spoken::Http1 => {
                 if shared {
                     // It turned out to be this request's alone: the others open theirs.
-                    self.view.pool.http2.gave_up(self.host);
+                    self.host.http2.gave_up();
                 }
                 return Ok(Ready::Http1(connection));
             }
             Spoken::Http2 => {}
         }
         let shared = h2::Connection::start(connection, &self.view, buffers);
-        self.view.pool.http2.opened(shared.clone());
-        // A cluster that is gone by now keeps none.
-        if self.view.is_retired() {
+        self.host.http2.opened(shared.clone());
+        // What is gone by now keeps none.
+        if self.view.is_retired() || !self.host.is_member() {
             shared.retire(now);
         }
         Ok(Ready::Http2(shared))
@@ -237,7 +237,7 @@ impl Acquire {
             ClusterProtocol::H2 => true,
             ClusterProtocol::Auto => {
                 let agreed = connected.session.as_ref().and_then(|session| session.alpn.as_deref());
-                self.view.pool.http2.learn(self.host, agreed == Some(b"h2"));
+                self.host.http2.learn(agreed == Some(b"h2"));
                 agreed == Some(b"h2")
             }
         };
@@ -247,7 +247,7 @@ impl Acquire {
     fn failed(&self, kind: Kind, shared: bool) -> Error {
         self.view.stats.upstream_rq_pending_failure_eject.inc();
         if shared {
-            self.view.pool.http2.failed(self.host, kind);
+            self.host.http2.failed(kind);
         }
         self.view.pool.wake_next();
         Error::upstream(kind, Phase::Connect)
@@ -261,7 +261,7 @@ impl Drop for Acquire {
             // Its permit comes free right after this; whoever is next looks later, in its own task.
             State::Connecting { shared, .. } => {
                 if *shared {
-                    self.view.pool.http2.gave_up(self.host);
+                    self.host.http2.gave_up();
                 }
                 self.view.pool.wake_next();
             }

@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use nuncio_proxy_protocol::{self as proxy_protocol, Command, kind as tlv};
 
-use crate::cluster::ClusterView;
+use crate::cluster::{ClusterView, HostView};
 use crate::config::ProxyVersion;
 use crate::error::Kind;
 use crate::runtime::net::{self, Stream};
@@ -27,7 +27,7 @@ use crate::tls::{self, HandshakeError, Session};
 
 pub struct Connect {
     view: Rc<ClusterView>,
-    host: usize,
+    host: Rc<HostView>,
     started: Instant,
     /// The PROXY header, as far as it has not been written.
     header: Vec<u8>,
@@ -50,10 +50,10 @@ pub struct Connected {
 
 impl Connect {
     /// Starts to connect on behalf of `client`.
-    pub fn start(view: &Rc<ClusterView>, host: usize, client: &ConnectionInfo, rt: &Rt) -> Connect {
-        let state = State::Socket(Stream::connect(rt, &view.host(host).address));
+    pub fn start(view: &Rc<ClusterView>, host: &Rc<HostView>, client: &ConnectionInfo, rt: &Rt) -> Connect {
+        let state = State::Socket(Stream::connect(rt, &host.address));
         let header = view.shared.config.proxy_protocol.map(|version| header(version, Some(client))).unwrap_or_default();
-        Connect { view: view.clone(), host, started: rt.now(), header, state }
+        Connect { view: view.clone(), host: host.clone(), started: rt.now(), header, state }
     }
 
     /// When it has to be done.
@@ -74,7 +74,7 @@ impl Connect {
             Ok(_) => self.view.stats.upstream_cx_connect_ms.record(now.saturating_duration_since(self.started)),
             Err(_) => {
                 self.view.stats.upstream_cx_connect_fail.inc();
-                self.view.host(self.host).stats.cx_connect_fail.inc();
+                self.host.stats.cx_connect_fail.inc();
             }
         }
         Poll::Ready(result)
@@ -124,7 +124,7 @@ impl Connect {
                 if let Some(stats) = stats {
                     stats.failed(error.kind);
                 }
-                let host = &self.view.host(self.host).address;
+                let host = &self.host.address;
                 log::debug!("cluster {}: {host}: tls: {error}", self.view.name);
                 Err(Kind::Tls)
             }

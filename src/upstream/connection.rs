@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::cluster::{ClusterView, Permit};
+use crate::cluster::{ClusterView, HostView, Permit};
 use crate::runtime::Transport;
 
 /// What a connection is opened for.
@@ -18,8 +18,7 @@ pub enum Spoken {
 
 pub struct Connection {
     pub transport: Box<dyn Transport>,
-    /// Index of the host in the cluster.
-    pub host: usize,
+    pub host: Rc<HostView>,
     /// Requests sent on it, the current one included.
     pub requests: u64,
     /// The host closed it.
@@ -35,7 +34,7 @@ pub struct Connection {
 impl Connection {
     pub fn new(
         view: &Rc<ClusterView>,
-        host: usize,
+        host: Rc<HostView>,
         transport: Box<dyn Transport>,
         permit: Permit,
         spoken: Spoken,
@@ -49,8 +48,8 @@ impl Connection {
             Spoken::Bytes => {}
         }
         stats.upstream_cx_active.inc();
-        view.host(host).stats.cx_total.inc();
-        view.host(host).stats.cx_active.inc();
+        host.stats.cx_total.inc();
+        host.stats.cx_active.inc();
         Connection {
             transport,
             host,
@@ -83,15 +82,32 @@ impl Connection {
         config.max_requests_per_connection.is_some_and(|most| self.requests >= most)
     }
 
+    /// When it has lived long enough (`max_connection_duration`).
+    pub fn lifetime(&self) -> Option<Instant> {
+        self.view.shared.config.max_connection_duration.map(|limit| self.opened + limit)
+    }
+
+    pub fn is_old(&self, now: Instant) -> bool {
+        self.lifetime().is_some_and(|end| end <= now)
+    }
+
     /// Keeps the connection for another request. Only for one whose last exchange was clean to the last byte.
     pub fn keep(mut self, now: Instant) {
         let view = self.view.clone();
         self.transport.detach();
-        if view.is_retired() || view.wanted_elsewhere() > 0 || self.transport.has_pending_read() {
+        if view.is_retired()
+            || !self.host.is_member()
+            || view.wanted_elsewhere() > 0
+            || self.transport.has_pending_read()
+        {
             return;
         }
         if view.shared.config.proxy_protocol.is_some() {
             // It was announced as one client's, and stays that client's alone (row S-24).
+            return;
+        }
+        if self.is_old(now) {
+            view.stats.upstream_cx_max_duration_reached.inc();
             return;
         }
         if self.is_spent() {
@@ -117,7 +133,7 @@ impl Connection {
             stats.upstream_cx_destroy_with_active_rq.inc();
             in_request.inc();
         }
-        self.view.host(self.host).stats.cx_active.dec();
+        self.host.stats.cx_active.dec();
         stats.upstream_cx_length_ms.record(self.view.rt.now().saturating_duration_since(self.opened));
     }
 }

@@ -9,6 +9,7 @@ use nuncio_http::{RequestHead, ResponseHead, Upgrade};
 
 use super::connection::Connection;
 use super::{h1, h2, tunnel};
+use crate::cluster::HostView;
 use crate::error::Error;
 use crate::filter::Part;
 use crate::runtime::net::Addr;
@@ -165,8 +166,7 @@ impl Exchange {
         }
     }
 
-    /// Index of the host in its cluster.
-    pub fn host(&self) -> usize {
+    pub fn host(&self) -> &Rc<HostView> {
         match self {
             Exchange::Http1(exchange) => exchange.host(),
             Exchange::Http2(exchange) => exchange.host(),

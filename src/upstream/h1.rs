@@ -14,6 +14,7 @@ use nuncio_http::{Output, RequestHead, ResponseHead, Upgrade};
 
 use super::connection::Connection;
 use super::{FromUpstream, websocket};
+use crate::cluster::HostView;
 use crate::error::{Error, Kind, Phase};
 use crate::filter::{Chunk, Part};
 use crate::runtime::net::Addr;
@@ -184,9 +185,8 @@ impl Exchange {
         self.buffer.release();
     }
 
-    /// Index of the host in its cluster.
-    pub fn host(&self) -> usize {
-        self.connection.host
+    pub fn host(&self) -> &Rc<HostView> {
+        &self.connection.host
     }
 
     fn phase(&self) -> Phase {

@@ -11,85 +11,97 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::connection::Connection;
-use super::h2::Hosts;
+use crate::cluster::HostView;
 
+/// What a cluster's hosts share.
+#[derive(Default)]
 pub struct Pool {
-    /// Connections that carry many streams; they are shared, not taken.
-    pub http2: Hosts,
-    /// By host.
-    idle: Vec<RefCell<Vec<Connection>>>,
-    idle_count: Cell<usize>,
+    /// Of all hosts.
+    idle_count: Rc<Cell<usize>>,
     waiting: RefCell<VecDeque<(u64, Waker)>>,
     next_ticket: Cell<u64>,
 }
 
-impl Pool {
-    pub fn new(hosts: usize) -> Pool {
-        Pool {
-            http2: Hosts::new(hosts),
-            idle: (0..hosts).map(|_| RefCell::default()).collect(),
-            idle_count: Cell::new(0),
-            waiting: RefCell::default(),
-            next_ticket: Cell::new(0),
+/// The idle connections of one host, the one that was used last at the end.
+#[derive(Default)]
+pub struct Idle {
+    connections: RefCell<Vec<Connection>>,
+    /// The cluster's count, once one was here.
+    count: RefCell<Option<Rc<Cell<usize>>>>,
+}
+
+impl Idle {
+    pub fn clear(&self) {
+        let closed = self.connections.take();
+        if let Some(count) = &*self.count.borrow() {
+            count.set(count.get() - closed.len());
         }
     }
 
+    fn oldest(&self) -> Option<Instant> {
+        self.connections.borrow().first().map(Connection::idle_since)
+    }
+}
+
+impl Pool {
     /// The newest idle connection to a host that is still open, as far as the reactor knows.
-    pub fn take(&self, host: usize) -> Option<Connection> {
+    pub fn take(&self, host: &HostView) -> Option<Connection> {
         if self.idle_count.get() == 0 {
             return None;
         }
         loop {
-            let mut connection = self.idle[host].borrow_mut().pop()?;
+            let mut connection = host.idle.connections.borrow_mut().pop()?;
             self.idle_count.set(self.idle_count.get() - 1);
-            if !connection.transport.has_pending_read() {
+            if !connection.transport.has_pending_read() && !connection.is_old(connection.view().rt.now()) {
                 return Some(connection);
             }
-            connection.closed_by_host = true;
+            connection.closed_by_host = connection.transport.has_pending_read();
         }
     }
 
     pub(super) fn put(&self, connection: Connection, most: usize) {
         if self.idle_count.get() < most {
+            let host = connection.host.clone();
+            host.idle.count.borrow_mut().get_or_insert_with(|| self.idle_count.clone());
             self.idle_count.set(self.idle_count.get() + 1);
-            self.idle[connection.host].borrow_mut().push(connection);
+            host.idle.connections.borrow_mut().push(connection);
         }
         self.wake_next();
     }
 
-    /// Closes the idle connection that was used longest ago, of any host: it gives its permit to a host that
-    /// has none. One with HTTP/2 says good-bye first: its permit comes free soon, and wakes whoever waits.
-    pub fn evict_oldest(&self) -> bool {
-        let oldest = |pool: &RefCell<Vec<Connection>>| pool.borrow().first().map(Connection::idle_since);
-        let Some(host) = (0..self.idle.len())
-            .filter(|&host| oldest(&self.idle[host]).is_some())
-            .min_by_key(|&host| oldest(&self.idle[host]))
-        else {
-            if let Some(idle) = self.http2.all().iter().find(|connection| connection.is_idle()) {
+    /// Closes the idle connection that was used longest ago. One with HTTP/2 says good-bye first: its permit comes free soon,
+    /// and wakes whoever waits.
+    pub fn evict_oldest(&self, hosts: &[Rc<HostView>]) -> bool {
+        let idle = hosts.iter().filter_map(|host| Some((host.idle.oldest()?, host)));
+        let Some((_, host)) = idle.min_by_key(|(since, _)| *since) else {
+            let shared = hosts.iter().flat_map(|host| host.http2.all());
+            if let Some(idle) = shared.into_iter().find(|connection| connection.is_idle()) {
                 idle.evict();
             }
             return false;
         };
-        let connection = self.idle[host].borrow_mut().remove(0);
+        let connection = host.idle.connections.borrow_mut().remove(0);
         self.idle_count.set(self.idle_count.get() - 1);
         drop(connection);
         true
     }
 
     /// Closes what was idle for `idle_timeout`, and what the host has closed. Says how many of the first.
-    pub fn sweep(&self, now: Instant, idle_timeout: Option<Duration>) -> usize {
+    pub fn sweep(&self, hosts: &[Rc<HostView>], now: Instant, idle_timeout: Option<Duration>) -> usize {
         let mut timed_out = 0;
-        for pool in &self.idle {
+        for host in hosts {
+            let pool = &host.idle.connections;
             // Out of the cell first: a destructor must find the pool unborrowed.
             let (keep, closed): (Vec<Connection>, Vec<Connection>) = pool.take().into_iter().partition(|connection| {
                 let idle = now.saturating_duration_since(connection.idle_since());
                 let expired = idle_timeout.is_some_and(|limit| idle >= limit);
                 timed_out += usize::from(expired);
-                !expired && !connection.transport.has_pending_read()
+                !expired && !connection.is_old(now) && !connection.transport.has_pending_read()
             });
             self.idle_count.set(self.idle_count.get() - closed.len());
             *pool.borrow_mut() = keep;
@@ -101,13 +113,6 @@ impl Pool {
 
     pub fn idle_count(&self) -> usize {
         self.idle_count.get()
-    }
-
-    pub fn clear(&self) {
-        for pool in &self.idle {
-            drop(pool.take());
-        }
-        self.idle_count.set(0);
     }
 
     /// Queues for a connection.
@@ -161,9 +166,9 @@ impl Pool {
         self.waiting.borrow().len()
     }
 
-    /// No idle connection, and nobody waits for one.
+    /// No idle connection for one request at a time, and nobody waits for one.
     pub fn is_unused(&self) -> bool {
-        self.idle_count() == 0 && self.waiting() == 0 && self.http2.is_empty()
+        self.idle_count() == 0 && self.waiting() == 0
     }
 
     fn wake_all(&self) {

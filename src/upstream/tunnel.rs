@@ -10,6 +10,7 @@ use nuncio_http::{HeaderList, Output, ResponseHead};
 
 use super::FromUpstream;
 use super::connection::Connection;
+use crate::cluster::HostView;
 use crate::error::{Error, Kind, Phase};
 use crate::filter::{Chunk, Part};
 use crate::runtime::net::Addr;
@@ -52,9 +53,8 @@ impl Exchange {
         }
     }
 
-    /// Index of the host in its cluster.
-    pub fn host(&self) -> usize {
-        self.connection.host
+    pub fn host(&self) -> &Rc<HostView> {
+        &self.connection.host
     }
 
     pub fn local_addr(&self) -> &Addr {

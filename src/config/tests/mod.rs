@@ -142,7 +142,7 @@ fn hints_know_every_key_where_it_belongs() {
     let (config, layer4) = (effective("full.json"), effective("layer4.json"));
     // Written behind those of connections.
     let udp = effective("udp.json")["listeners"].as_array().unwrap().last().unwrap().clone();
-    let places: [(&str, &str); 19] = [
+    let places: [(&str, &str); 22] = [
         ("the top level", ""),
         ("\"listeners\"", "/listeners/0"),
         ("\"http\" of a listener", "/listeners/0/http"),
@@ -151,6 +151,9 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"client_auth\"", "/listeners/0/tls/client_auth"),
         ("\"http2\"", "/listeners/0/http/http2"),
         ("\"routes\"", "/listeners/0/routes/0"),
+        ("\"retry\" of a route", "/listeners/0/routes/0/retry"),
+        ("\"race\" of a route", "/listeners/0/routes/0/race"),
+        ("\"shadow\" of a route", "/listeners/0/routes/0/shadow/0"),
         ("\"match\" of a route", "/listeners/0/routes/0/match"),
         ("\"path\" of a match", "/listeners/0/routes/0/match/path"),
         ("\"tls\" of a match", "/listeners/0/routes/0/match/tls"),

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::session::{End, Session};
 use super::tunnel;
-use crate::cluster::{ClusterView, Permit, Resource};
+use crate::cluster::{ClusterView, HostView, Permit, Resource};
 use crate::error::Kind;
 use crate::runtime::Hangup;
 use crate::stream::buffers::ReadBuffer;
@@ -34,7 +34,7 @@ pub(super) async fn connect(session: &mut Session, view: Rc<ClusterView>) -> Res
     let most = session.view().tcp.max_connect_attempts;
     let mut last = None;
     for _ in 0..most {
-        let Some(host) = pick(&view, last) else {
+        let Some(host) = pick(&view, last.as_ref()) else {
             stats.upstream_cx_none_healthy.inc();
             return Err(End::Upstream(Kind::NoHealthyHost));
         };
@@ -42,11 +42,12 @@ pub(super) async fn connect(session: &mut Session, view: Rc<ClusterView>) -> Res
             stats.upstream_cx_overflow.inc();
             return Err(End::Upstream(Kind::Overflow));
         };
-        session.on_attempt(&view, host);
-        match attempt(session, &view, host).await {
+        session.on_attempt(&host);
+        match attempt(session, &view, &host).await {
             Ok(Ok((connected, deadline))) => {
                 let now = session.rt().now();
-                let mut connection = Connection::new(&view, host, connected.transport, permit, Spoken::Bytes, now);
+                let mut connection =
+                    Connection::new(&view, host.clone(), connected.transport, permit, Spoken::Bytes, now);
                 let first = match session.view().clone().tcp.tunnel.as_ref() {
                     Some(tunnel) => Some(tunnel::open(session, &mut connection, tunnel, deadline).await?),
                     None => None,
@@ -62,10 +63,10 @@ pub(super) async fn connect(session: &mut Session, view: Rc<ClusterView>) -> Res
 }
 
 /// A host, another one than the last if there is one.
-fn pick(view: &ClusterView, last: Option<(usize, Kind)>) -> Option<usize> {
+fn pick(view: &ClusterView, last: Option<&(Rc<HostView>, Kind)>) -> Option<Rc<HostView>> {
     let mut host = view.pick()?;
     for _ in 0..OTHER_HOST {
-        if last.is_none_or(|(last, _)| last != host) {
+        if last.is_none_or(|(last, _)| !Rc::ptr_eq(last, &host)) {
             break;
         }
         host = view.pick()?;
@@ -76,7 +77,7 @@ fn pick(view: &ClusterView, last: Option<(usize, Kind)>) -> Option<usize> {
 /// A connection, and when all that comes before its bytes has to be done.
 type Attempt = Result<(Connected, Instant), Kind>;
 
-async fn attempt(session: &mut Session, view: &Rc<ClusterView>, host: usize) -> Result<Attempt, End> {
+async fn attempt(session: &mut Session, view: &Rc<ClusterView>, host: &Rc<HostView>) -> Result<Attempt, End> {
     let rt = session.rt().clone();
     let mut connect = Connect::start(view, host, &session.info().connection, &rt);
     session.timer.set(Some(connect.deadline()));

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::bypass::Bypass;
 use super::connect::Upstream;
 use super::pipe::{Broken, Ends, Moved, Pipe};
-use crate::cluster::ClusterView;
+use crate::cluster::{ClusterView, HostView};
 use crate::error::{Error, Kind, Phase, ResponseFlags};
 use crate::filter::{Chain, Dir, Offer, StreamCx, StreamEnd};
 use crate::listener::{Admission, Slot, TcpView};
@@ -157,9 +157,9 @@ impl Session {
     }
 
     /// A host is tried.
-    pub(super) fn on_attempt(&mut self, view: &ClusterView, host: usize) {
+    pub(super) fn on_attempt(&mut self, host: &Rc<HostView>) {
         self.info.attempts += 1;
-        self.info.host = Some(view.host(host).clone());
+        self.info.host = Some(host.clone());
     }
 
     /// Sends everything back.

@@ -52,7 +52,7 @@ pub(super) async fn open(
     connection.view().stats.upstream_cx_rx_bytes_total.add(received - buffer.bytes.len() as u64);
     if matches!(result, Err(End::Tunnel(_) | End::Upstream(_))) {
         connection.view().stats.upstream_cx_connect_fail.inc();
-        connection.view().host(connection.host).stats.cx_connect_fail.inc();
+        connection.host.stats.cx_connect_fail.inc();
     }
     result.map(|()| buffer)
 }

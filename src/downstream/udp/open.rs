@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::listener::Listener;
 use super::session::{Key, Session};
 use crate::cluster::balance::hash;
-use crate::cluster::{ClusterView, Permit, Resource};
+use crate::cluster::{ClusterView, HostView, Permit, Resource};
 use crate::config::HashPolicy;
 use crate::error::ResponseFlags;
 use crate::route::L4Info;
@@ -45,7 +45,7 @@ struct Target {
     route: Arc<str>,
     slot: usize,
     cluster: Rc<ClusterView>,
-    host: usize,
+    host: Rc<HostView>,
 }
 
 impl Listener {
@@ -54,7 +54,7 @@ impl Listener {
         if self.view.udp.per_packet {
             let target = self.target(path)?;
             // Slots and hosts are far fewer than 2^32: a file of 4 MiB names them.
-            let key = Key { path, target: Some((target.slot as u32, target.host as u32)) };
+            let key = Key { path, target: Some((target.slot as u32, Rc::as_ptr(&target.host) as usize)) };
             // A reload may have given the slot to another cluster.
             if let Some(index) = self.find(&key, Some(&target.cluster)) {
                 return Ok(index);
@@ -125,18 +125,18 @@ impl Listener {
             return Err(Refusal::Connections);
         };
         // The configuration refuses routes to clusters with a UNIX socket.
-        let address = cluster.host(host).address.inet().ok_or(Refusal::NoHost)?;
+        let address = host.address.inet().ok_or(Refusal::NoHost)?;
         let index = self.table.next_index();
         let upstream = UdpConnection::connect(address);
         let upstream = upstream.and_then(|upstream| self.set.add(&upstream, index, Trigger::Level).map(|()| upstream));
         let upstream = upstream.map_err(|error| {
             log::debug!("listener {}: {address}: {error}", self.slot.name);
             cluster.stats.upstream_cx_connect_fail.inc();
-            cluster.host(host).stats.cx_connect_fail.inc();
+            host.stats.cx_connect_fail.inc();
             Refusal::Socket
         })?;
         let now = self.slot.worker.rt.now();
-        let session = Session::new(key, upstream, (&cluster, host as u32), route, now, (permit, admission));
+        let session = Session::new(key, upstream, (&cluster, host), route, now, (permit, admission));
         self.view.stats.downstream_sess_total.inc();
         self.view.stats.downstream_sess_active.inc();
         Ok(self.table.insert(session))

@@ -12,8 +12,8 @@ use crate::runtime::net::udp::{Path, UdpConnection};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) path: Path,
-    /// Where each datagram may go elsewhere: the cluster's slot and the host's index.
-    pub(super) target: Option<(u32, u32)>,
+    /// Where each datagram may go elsewhere: the cluster's slot and the address of the host's view.
+    pub(super) target: Option<(u32, usize)>,
 }
 
 /// One open session. Dropping it closes its socket and gives back what it took.
@@ -21,7 +21,7 @@ pub(super) struct Session {
     pub(super) key: Key,
     pub(super) upstream: UdpConnection,
     pub(super) cluster: Rc<ClusterView>,
-    pub(super) host: u32,
+    host: Rc<HostView>,
     /// The route's name.
     pub(super) route: Arc<str>,
     pub(super) started: Instant,
@@ -47,17 +47,16 @@ impl Session {
     pub(super) fn new(
         key: Key,
         upstream: UdpConnection,
-        target: (&Rc<ClusterView>, u32),
+        target: (&Rc<ClusterView>, Rc<HostView>),
         route: Arc<str>,
         now: Instant,
         permits: (Permit, Admission),
     ) -> Session {
         let (cluster, host) = (target.0.clone(), target.1);
-        let view = cluster.host(host as usize);
         // A balancer that counts requests counts a session as one.
-        view.request_started();
-        view.stats.cx_total.inc();
-        view.stats.cx_active.inc();
+        host.request_started();
+        host.stats.cx_total.inc();
+        host.stats.cx_active.inc();
         Session {
             key,
             upstream,
@@ -78,7 +77,7 @@ impl Session {
     }
 
     pub(super) fn host(&self) -> &Rc<HostView> {
-        self.cluster.host(self.host as usize)
+        &self.host
     }
 
     /// Notes that its socket is read in this turn. If it was in the turn before, datagrams come in bursts.
@@ -93,7 +92,11 @@ impl Session {
     /// Whether its host is still to be used, asked with each datagram of the client. `cluster`: the one that the datagram is
     /// for, where that is known.
     pub(super) fn is_usable(&self, cluster: Option<&Rc<ClusterView>>) -> bool {
-        !self.cluster.is_retired() && cluster.is_none_or(|cluster| Rc::ptr_eq(cluster, &self.cluster))
+        match cluster {
+            // The balancer has just chosen the host, whatever its health.
+            Some(cluster) => !self.cluster.is_retired() && Rc::ptr_eq(cluster, &self.cluster),
+            None => !self.cluster.is_retired() && !self.cluster.spares(&self.host),
+        }
     }
 }
 

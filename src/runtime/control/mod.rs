@@ -25,14 +25,22 @@ pub struct Control(Rc<LocalExecutor<'static>>);
 impl Control {
     /// Runs a task on the control thread; a panic is logged and ends that task only.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) {
+        self.spawn_owned(future).0.detach();
+    }
+
+    /// The same for a task that ends with what is returned, at the latest.
+    pub fn spawn_owned(&self, future: impl Future<Output = ()> + 'static) -> Owned {
         let caught = async move {
             if let Err(panic) = AssertUnwindSafe(future).catch_unwind().await {
                 log::error!("a control task panicked: {}", panic_text(&*panic));
             }
         };
-        self.0.spawn(caught).detach();
+        Owned(self.0.spawn(caught))
     }
 }
+
+/// A task that is cancelled when this is dropped.
+pub struct Owned(smol::Task<()>);
 
 /// Runs the control thread's program on this thread until it is done. Other tasks stop there.
 pub fn run<F, Fut>(main: F) -> Fut::Output
@@ -93,6 +101,30 @@ pub async fn timeout<T>(limit: Duration, future: impl Future<Output = T>) -> Opt
         None
     })
     .await
+}
+
+/// Says that there is something to look at: any number of times is once. Whoever raises it never waits.
+#[derive(Debug)]
+pub struct Signal(Sender<()>, Receiver<()>);
+
+impl Default for Signal {
+    fn default() -> Signal {
+        let (sender, receiver) = channel(1);
+        Signal(sender, receiver)
+    }
+}
+
+impl Signal {
+    pub fn raise(&self) {
+        // Full: it is raised already.
+        let _ = self.0.try_send(());
+    }
+
+    /// Returns when it was raised since the last time. For one waiter.
+    pub async fn raised(&self) {
+        // The sender is here: the channel is never closed.
+        let _ = self.1.recv().await;
+    }
 }
 
 /// A channel to the control thread, of at most `capacity` messages. Workers use `try_send`, which never waits.

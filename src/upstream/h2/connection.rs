@@ -9,7 +9,7 @@ use std::time::Instant;
 use nuncio_h2::{Reason, Side};
 
 use super::super::connection::Connection as Socket;
-use crate::cluster::ClusterView;
+use crate::cluster::{ClusterView, HostView};
 use crate::error::Kind;
 use crate::h2::{Driver, End, Event, Limits, Mux};
 use crate::runtime::net::Addr;
@@ -18,7 +18,7 @@ use crate::stream::buffers::Buffers;
 
 pub struct Connection {
     pub(super) mux: Rc<Mux>,
-    host: usize,
+    host: Rc<HostView>,
     local: Addr,
     rt: Rt,
     /// Requests sent on it.
@@ -37,7 +37,7 @@ impl Connection {
             Driver::with_buffers(&mux, buffers, &rt, Limits { flush: view.shared.config.http.stream_flush_timeout });
         let connection = Rc::new(Connection {
             mux: mux.clone(),
-            host: socket.host,
+            host: socket.host.clone(),
             local: socket.transport.local_addr().clone(),
             rt: rt.clone(),
             requests: Cell::new(0),
@@ -54,13 +54,14 @@ impl Connection {
             settle_by: Some(rt.now() + view.shared.config.connect_timeout),
             idle_since: None,
             streams: 0,
+            retired: false,
         };
         rt.spawn(task.run());
         connection
     }
 
-    pub fn host(&self) -> usize {
-        self.host
+    pub fn host(&self) -> &Rc<HostView> {
+        &self.host
     }
 
     pub fn local_addr(&self) -> &Addr {
@@ -115,6 +116,8 @@ struct Task {
     idle_since: Option<Instant>,
     /// Streams when it was last looked at.
     streams: usize,
+    /// It has lived long enough and takes no further streams.
+    retired: bool,
 }
 
 impl Task {
@@ -133,9 +136,9 @@ impl Task {
             self.view.http2_stats.error(kind);
         }
         self.socket.in_request = !self.connection.is_idle();
-        self.view.pool.http2.remove(&self.connection);
+        self.connection.host.http2.remove(&self.connection);
         if self.settle_by.is_some() {
-            self.view.pool.http2.settled(self.connection.host);
+            self.connection.host.http2.settled();
         }
     }
 
@@ -163,7 +166,7 @@ impl Task {
     /// Who waits for a connection may have a place on this one now.
     fn on_changed(&mut self) {
         if self.mux.peer_connect_protocol().is_some() && self.settle_by.take().is_some() {
-            self.view.pool.http2.settled(self.connection.host);
+            self.connection.host.http2.settled();
         }
         self.view.pool.wake_next();
     }
@@ -187,7 +190,8 @@ impl Task {
 
     /// When to look again, whatever happens.
     fn deadline(&self) -> Option<Instant> {
-        [self.driver.deadline(), self.settle_by, self.idle_until()].into_iter().flatten().min()
+        let lifetime = self.socket.lifetime().filter(|_| !self.retired);
+        [self.driver.deadline(), self.settle_by, self.idle_until(), lifetime].into_iter().flatten().min()
     }
 
     fn idle_until(&self) -> Option<Instant> {
@@ -200,8 +204,12 @@ impl Task {
             self.settle_by = None;
             self.view.stats.upstream_cx_connect_timeout.inc();
             self.view.stats.upstream_cx_connect_fail.inc();
-            self.view.pool.http2.failed(self.connection.host, Kind::ConnectTimeout);
+            self.connection.host.http2.failed(Kind::ConnectTimeout);
             self.mux.close(Reason::SETTINGS_TIMEOUT);
+        } else if passed(self.socket.lifetime()) && !self.retired {
+            self.retired = true;
+            self.view.stats.upstream_cx_max_duration_reached.inc();
+            self.connection.retire(self.rt.now());
         } else if passed(self.idle_until()) {
             self.view.stats.upstream_cx_idle_timeout.inc();
             self.idle_since = None;

@@ -11,6 +11,7 @@ use nuncio_http::{BodyLength, Method, RequestHead, ResponseHead, Upgrade};
 
 use super::super::{FromUpstream, websocket};
 use super::Connection;
+use crate::cluster::HostView;
 use crate::error::{Error, Kind, Phase};
 use crate::filter::Part;
 use crate::h2::{Lost, Received, StreamHandle};
@@ -56,7 +57,7 @@ impl Exchange {
         }
     }
 
-    pub fn host(&self) -> usize {
+    pub fn host(&self) -> &Rc<HostView> {
         self.connection.host()
     }
 
