@@ -44,7 +44,8 @@ pub struct Cluster {
     pub config: config::Cluster,
     /// Replaced whenever hosts or their health change.
     pub plan: Arc<Published<Plan>>,
-    pub membership: Membership,
+    /// Kept by the name of the cluster: one that replaces this one counts in the same place.
+    pub membership: Arc<Membership>,
     /// Something about its hosts has changed, or may have.
     pub signal: Signal,
     pub breaker: Breaker,
@@ -103,6 +104,7 @@ impl Cluster {
         let hosts: Vec<Arc<Host>> = config.endpoints.iter().map(host).collect();
         let membership = Membership::default();
         membership.count(hosts.iter().map(|host| &**host));
+        let membership = Arc::new(membership);
         let health = config.health_check.is_some().then(|| ClusterHealth::new(name, registry, workers));
         Ok(Cluster {
             name: name.into(),
