@@ -140,6 +140,11 @@ impl Host {
         (before & bit != 0) != on
     }
 
+    /// All flags: for whoever asks whether anything has changed.
+    pub(super) fn flags(&self) -> u32 {
+        self.flags.load(Relaxed)
+    }
+
     pub fn has(&self, flag: Flag) -> bool {
         self.flags.load(Relaxed) & flag as u32 != 0
     }

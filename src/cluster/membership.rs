@@ -13,6 +13,13 @@ pub struct Membership {
 }
 
 impl Membership {
+    /// `healthy` and `degraded` hosts are others.
+    pub fn set(&self, total: u32, healthy: u32, degraded: u32) {
+        self.total.store(total, Relaxed);
+        self.healthy.store(healthy, Relaxed);
+        self.degraded.store(degraded, Relaxed);
+    }
+
     pub fn total(&self) -> u32 {
         self.total.load(Relaxed)
     }
@@ -32,9 +39,7 @@ impl Membership {
             healthy += u32::from(host.health() == Health::Healthy);
             degraded += u32::from(host.health() == Health::Degraded);
         }
-        self.total.store(total, Relaxed);
-        self.healthy.store(healthy, Relaxed);
-        self.degraded.store(degraded, Relaxed);
+        self.set(total, healthy, degraded);
     }
 
     /// At least `percent` of the hosts serve, be it degraded. A cluster without hosts serves nobody: only 0 % of it do.
@@ -70,11 +75,8 @@ mod tests {
             ((3, 0, 0), 0.0, true),
         ];
         for ((total, healthy, degraded), percent, expected) in rows {
-            let membership = Membership {
-                total: AtomicU32::new(total),
-                healthy: AtomicU32::new(healthy),
-                degraded: AtomicU32::new(degraded),
-            };
+            let membership = Membership::default();
+            membership.set(total, healthy, degraded);
             assert_eq!(membership.has(percent), expected, "{membership:?} {percent}");
         }
     }

@@ -49,10 +49,10 @@ pub struct Cluster {
     /// Something about its hosts has changed, or may have.
     pub signal: Signal,
     pub breaker: Breaker,
-    /// Where its hosts are checked.
-    pub health: Option<ClusterHealth>,
     /// What may change while the proxy runs, besides its hosts.
     pub values: ClusterValues,
+    /// Where its hosts are checked.
+    pub health: Option<ClusterHealth>,
     pub stats: Arc<Scope<ClusterStats>>,
     pub http2_stats: Arc<Scope<Http2Stats>>,
     pub udp_stats: Arc<Scope<ClusterUdpStats>>,
@@ -113,9 +113,9 @@ impl Cluster {
             membership,
             signal: Signal::default(),
             breaker: Breaker::new(config.circuit_breaker),
-            health,
             // Whoever has the values of the process puts them in.
             values: ClusterValues::default(),
+            health,
             stats: registry.scope::<ClusterStats>(&format!("cluster.{name}"), workers),
             http2_stats: registry.scope::<Http2Stats>(&format!("cluster.{name}.http2"), workers),
             udp_stats: registry.scope::<ClusterUdpStats>(&format!("cluster.{name}.udp"), workers),

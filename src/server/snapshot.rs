@@ -124,10 +124,12 @@ impl Builder<'_> {
         if let Some(current) = current {
             cluster.membership = current.membership.clone();
         }
-        if let Some(health) = &mut cluster.health {
-            let log = config.health_check.as_ref().and_then(|check| check.log.as_ref());
-            let opened = log.map(|log| self.logs.open_lines(&log.path)).transpose();
-            health.log = opened.map_err(|error| BuildError(format!("cluster {name}: health_check: log: {error}")))?;
+        if let Some((health, log)) =
+            cluster.health.as_mut().zip(config.health_check.as_ref().and_then(|it| it.log.as_ref()))
+        {
+            let opened = self.logs.open_lines(&log.path);
+            health.log =
+                Some(opened.map_err(|error| BuildError(format!("cluster {name}: health_check: log: {error}")))?);
         }
         if let Some(tls) = &cluster.tls {
             warn(&tls.context.get());

@@ -3,18 +3,17 @@
 //! * `state`: what results make of a host, and when it is asked next. Sans-IO.
 //! * `probe`: how it is asked, by the `type` of the check.
 //! * `events`: who is told.
-//! * [`Checks`]: the checks of one cluster on the control thread: a task for each host, which ends with it. Whenever a
-//!   host's flags change the cluster's signal is raised.
+//! * [`Checks`]: the checks of one cluster on the control thread. Its owner spawns [`Checks::check_host`] for each host and
+//!   drops the future with the host; told of a change, it plans anew.
 //!
 //! A host says that it is not healthy in a response to a client too (`x-envoy-immediate-health-check-fail`): the worker that
-//! sees it calls [`Cluster::on_response_head`], which marks the host and tells the control thread.
+//! sees it calls [`ClusterHealth::on_response_head`], which marks the host and tells the owner by a channel.
 
 mod events;
 mod probe;
 mod state;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +27,7 @@ use self::probe::Prober;
 use super::{Cluster, Flag, Host};
 use crate::access_log::LineLog;
 use crate::config::HealthCheck;
-use crate::runtime::control::{self, Control, Owned, Receiver, Semaphore, Sender};
+use crate::runtime::control::{self, Receiver, Semaphore, Sender};
 use crate::stats::{Handle, HealthCheckStats, Registry, Scope};
 
 /// Checks of the whole process that run at once: beyond, they wait for each other.
@@ -45,9 +44,10 @@ pub struct ClusterHealth {
     pub stats: Arc<Scope<HealthCheckStats>>,
     /// Where events go, if they are logged.
     pub log: Option<LineLog>,
-    /// Hosts that have just been marked because a response said so.
     failed: Sender<Arc<Host>>,
-    failures: Receiver<Arc<Host>>,
+    /// Hosts that have just been marked because a response said so. The owner of [`Checks`] passes them on to
+    /// [`Checks::on_passive_failure`].
+    pub failures: Receiver<Arc<Host>>,
 }
 
 impl ClusterHealth {
@@ -56,29 +56,21 @@ impl ClusterHealth {
         let stats = registry.scope::<HealthCheckStats>(&format!("cluster.{cluster}.health_check"), workers);
         ClusterHealth { stats, log: None, failed, failures }
     }
-}
 
-impl Cluster {
-    /// A worker has received a response from `host`.
-    pub fn on_response_head(&self, host: &Arc<Host>, head: &ResponseHead) {
-        let Some(health) = &self.health else { return };
-        if head.headers.contains(HeaderId::XEnvoyImmediateHealthCheckFail) && host.set(Flag::FailedActive, true) {
-            // Full: the host is marked, and who looks at the others plans anew for this one too.
-            let _ = health.failed.try_send(host.clone());
-            self.signal.raise();
+    /// A worker has received a response from `host`. Says whether it has marked the host.
+    pub fn on_response_head(&self, host: &Arc<Host>, head: &ResponseHead) -> bool {
+        let fails =
+            head.headers.contains(HeaderId::XEnvoyImmediateHealthCheckFail) && host.set(Flag::FailedActive, true);
+        if fails {
+            // Full: the host is marked, and nobody is told of this one.
+            let _ = self.failed.try_send(host.clone());
         }
+        fails
     }
 }
 
 /// The checks of one cluster's hosts.
 pub struct Checks {
-    shared: Rc<Shared>,
-    /// A task for each host.
-    running: Vec<(Arc<Host>, Owned)>,
-}
-
-/// What the checks of a cluster share.
-struct Shared {
     cluster: Arc<Cluster>,
     settings: HealthCheck,
     stats: Handle<HealthCheckStats>,
@@ -90,54 +82,22 @@ struct Shared {
 
 impl Checks {
     /// `None`: the hosts of this cluster are not checked.
-    pub fn new(cluster: &Arc<Cluster>) -> Option<Checks> {
+    pub fn new(cluster: &Arc<Cluster>) -> Option<Rc<Checks>> {
         let (settings, health) = cluster.config.health_check.clone().zip(cluster.health.as_ref())?;
         let log = health.log.as_ref().zip(settings.log.as_ref());
-        let shared = Shared {
+        Some(Rc::new(Checks {
             stats: health.stats.control(),
             events: Events::new(&cluster.name, &settings.probe, log),
             rng: RefCell::new(fastrand::Rng::new()),
             had_traffic: Cell::new(false),
             cluster: cluster.clone(),
             settings,
-        };
-        Some(Checks { shared: Rc::new(shared), running: Vec::new() })
+        }))
     }
 
-    /// These are the hosts now. A new one is checked at once, one that is gone no more. Tells of those that said
-    /// themselves that they are not healthy.
-    pub fn look(&mut self, hosts: &[Arc<Host>], control: &Control) {
-        if let Some(health) = &self.shared.cluster.health {
-            while let Ok(host) = health.failures.try_recv() {
-                self.shared.on_passive_failure(&host);
-            }
-        }
-        let same = |(running, host): (&(Arc<Host>, Owned), &Arc<Host>)| Arc::ptr_eq(&running.0, host);
-        if self.running.len() == hosts.len() && self.running.iter().zip(hosts).all(same) {
-            return;
-        }
-        let mut before: HashMap<*const Host, (Arc<Host>, Owned)> =
-            self.running.drain(..).map(|running| (Arc::as_ptr(&running.0), running)).collect();
-        for host in hosts {
-            let known = before.remove(&Arc::as_ptr(host));
-            let start = || (host.clone(), control.spawn_owned(self.shared.clone().check_host(host.clone())));
-            self.running.push(known.unwrap_or_else(start));
-        }
-    }
-}
-
-/// Hosts that are not checked any more take traffic like any other.
-pub fn forget(hosts: &[Arc<Host>]) {
-    for host in hosts {
-        for flag in [Flag::FailedActive, Flag::Unchecked, Flag::Degraded] {
-            host.set(flag, false);
-        }
-    }
-}
-
-impl Shared {
-    /// Checks `host` until it is dropped, at once and then again and again.
-    async fn check_host(self: Rc<Self>, host: Arc<Host>) {
+    /// Checks `host` until it is dropped, at once and then again and again. `changed` is called when its flags have
+    /// changed.
+    pub async fn check_host(self: Rc<Self>, host: Arc<Host>, changed: impl Fn()) {
         let mut checker = self.checker(&host);
         let mut prober = Prober::new(self.cluster.clone(), host.clone(), &self.settings, self.stats.clone());
         let mut counted = Counted::new(&self.stats);
@@ -155,7 +115,7 @@ impl Shared {
             };
             self.count(outcome);
             if checker.is_healthy() && host.has(Flag::FailedActive) {
-                // What a response said meanwhile.
+                // What a response said meanwhile, and the cluster's owner has been told.
                 checker.on_passive_failure();
             }
             let transition = checker.on_result(outcome, &self.settings, control::now(), &mut self.rng.borrow_mut());
@@ -168,12 +128,13 @@ impl Shared {
             host.set(Flag::Unchecked, false);
             counted.set(checker.is_healthy(), host.has(Flag::Degraded));
             if transition.is_change() {
-                self.cluster.signal.raise();
+                changed();
             }
         }
     }
 
-    fn on_passive_failure(&self, host: &Host) {
+    /// A response from `host` said that it is not healthy: see [`ClusterHealth::failures`].
+    pub fn on_passive_failure(&self, host: &Host) {
         self.stats.failure.inc();
         self.stats.passive_failure.inc();
         self.events.on_passive_failure(host, control::system_time());

@@ -94,8 +94,8 @@ mod tests {
         };
         let retry_after = RetryAfter::new(&config);
         let wall = Duration::from_secs(784_111_777);
-        let rows: [(&[(&str, &str)], Option<u64>); 10] = [
-            (&[], None),
+        let rows = [
+            (&[][..], None),
             (&[("retry-after", "120")], Some(120)),
             (&[("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT")], Some(60)),
             (&[("retry-after", "Sun, 06 Nov 1994 08:48:37 GMT")], None),
