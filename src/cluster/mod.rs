@@ -48,7 +48,8 @@ pub struct Cluster {
     pub config: config::Cluster,
     /// Replaced whenever hosts or their health change.
     pub plan: Arc<Published<Plan>>,
-    pub membership: Membership,
+    /// Kept by the name of the cluster: one that replaces this one counts in the same place.
+    pub membership: Arc<Membership>,
     /// Where this proxy is, and others like it.
     pub place: Place,
     /// Something about its hosts has changed, or may have.
@@ -110,6 +111,7 @@ impl Cluster {
         let plan = Plan::build(hosts, &config.balancing, "", None, control::now());
         let membership = Membership::default();
         membership.count(plan.hosts().iter().map(|host| &**host));
+        let membership = Arc::new(membership);
         let health = config.health_check.is_some().then(|| ClusterHealth::new(name, registry, workers));
         Ok(Cluster {
             name: name.into(),

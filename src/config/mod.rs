@@ -64,7 +64,7 @@ pub use self::cluster::{CircuitBreaker, Cluster, ClusterHttp, ClusterProtocol, D
 pub use self::file::{File, NoCredentials};
 pub use self::filter::{
     ApprovedSource, Buffer, ClientTlsAuth, ConnectionLimit, Cors, Echo, Fault, FaultAbort, FaultDelay, Filter,
-    FilterOverride, GrpcStats, GrpcWeb, HeaderMutation, IpRanges, LocalRateLimit, SniCluster,
+    FilterOverride, GrpcStats, GrpcWeb, HeaderMutation, HealthCheckFilter, IpRanges, LocalRateLimit, SniCluster,
 };
 pub use self::header_edits::{HeaderEdits, HeaderTemplate};
 pub use self::health_check::{

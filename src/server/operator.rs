@@ -121,7 +121,10 @@ impl AdminState for Operator {
     }
 
     fn set_healthy(&self, healthy: bool) {
-        self.process.borrow_mut().failed_by_operator = !healthy;
+        let mut process = self.process.borrow_mut();
+        process.failed_by_operator = !healthy;
+        // What drains is failing whatever an operator says.
+        process.failing.set(!healthy || process.state == State::Draining);
     }
 
     fn quit(&self) {

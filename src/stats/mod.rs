@@ -29,7 +29,8 @@ pub use cluster::ClusterStats;
 pub use codes::Codes;
 pub use family::{Family, Origin};
 pub use filter::{
-    BufferStats, ClientTlsAuthStats, ConnectionLimitStats, CorsStats, FaultStats, LocalRateLimitStats, RbacStats,
+    BufferStats, ClientTlsAuthStats, ConnectionLimitStats, CorsStats, FaultStats, HealthCheckFilterStats,
+    LocalRateLimitStats, RbacStats,
 };
 pub use grpc::GrpcMethodStats;
 pub use health_check::HealthCheckStats;

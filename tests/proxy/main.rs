@@ -22,6 +22,7 @@ mod expect;
 mod filters;
 mod grpc;
 mod h2;
+mod health;
 mod hop_by_hop;
 mod keep_alive;
 mod proxy_protocol;
