@@ -53,6 +53,8 @@ pub enum Kind {
     Timeout(Timeout),
     /// A circuit breaker is open.
     Overflow,
+    /// An operator has it refused: `upstream.maintenance_mode`.
+    Maintenance,
     /// No host may be tried.
     NoHealthyHost,
     /// No route for this request.
@@ -80,6 +82,10 @@ pub enum Timeout {
     MaxStreamDuration,
     /// The client's own `grpc-timeout`.
     Grpc,
+    /// `per_try_timeout`
+    PerTry,
+    /// `per_try_idle_timeout`
+    PerTryIdle,
 }
 
 /// Envoy's response flags: why a response is what it is, in two letters.
@@ -213,7 +219,7 @@ impl Error {
     /// The status a client gets, where a response has not begun (Envoy's codes).
     pub fn status(self) -> u16 {
         match (self.kind, self.side) {
-            (Kind::Timeout(Timeout::Route), _) => 504,
+            (Kind::Timeout(Timeout::Route | Timeout::PerTry | Timeout::PerTryIdle), _) => 504,
             (Kind::Timeout(Timeout::StreamIdle | Timeout::MaxStreamDuration | Timeout::Grpc), _) => 504,
             (Kind::Timeout(_), _) => 408,
             (Kind::NoRoute, _) => 404,
@@ -228,10 +234,12 @@ impl Error {
         match (self.kind, self.side) {
             (Kind::NoRoute, _) => ResponseFlags::NO_ROUTE,
             (Kind::NoHealthyHost, _) => ResponseFlags::NO_HEALTHY_UPSTREAM,
-            (Kind::Overflow, _) => ResponseFlags::UPSTREAM_OVERFLOW,
+            (Kind::Overflow | Kind::Maintenance, _) => ResponseFlags::UPSTREAM_OVERFLOW,
             (Kind::Refused | Kind::ConnectTimeout | Kind::Tls, _) => ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
             (Kind::Reset | Kind::Unprocessed, _) => ResponseFlags::UPSTREAM_REMOTE_RESET,
-            (Kind::Timeout(Timeout::Route), _) => ResponseFlags::UPSTREAM_REQUEST_TIMEOUT,
+            (Kind::Timeout(Timeout::Route | Timeout::PerTry | Timeout::PerTryIdle), _) => {
+                ResponseFlags::UPSTREAM_REQUEST_TIMEOUT
+            }
             (Kind::Timeout(Timeout::MaxStreamDuration | Timeout::Grpc), _) => ResponseFlags::DURATION_TIMEOUT,
             (Kind::Timeout(_), _) => ResponseFlags::STREAM_IDLE_TIMEOUT,
             (Kind::Protocol(_), _) => ResponseFlags::UPSTREAM_PROTOCOL_ERROR,
@@ -258,6 +266,7 @@ impl Error {
             (Kind::ConnectTimeout, _) => "upstream_reset_before_response_started{connection_timeout}",
             (Kind::Protocol(detail) | Kind::Local(detail) | Kind::BadRequest { detail, .. }, _) => detail,
             (Kind::Timeout(timeout), _) => timeout.detail(),
+            (Kind::Maintenance, _) => "maintenance_mode",
             (Kind::Overflow, _) => "upstream_reset_before_response_started{overflow}",
             (Kind::NoHealthyHost, _) => "no_healthy_upstream",
             (Kind::NoRoute, _) => "route_not_found",
@@ -276,6 +285,8 @@ impl Timeout {
             Timeout::StreamFlush => "stream_flush_timeout",
             Timeout::MaxStreamDuration => "max_duration_timeout",
             Timeout::Grpc => "grpc_timeout",
+            Timeout::PerTry => "upstream_per_try_timeout",
+            Timeout::PerTryIdle => "upstream_per_try_idle_timeout",
         }
     }
 }
@@ -296,6 +307,7 @@ mod tests {
             (Error::local(Kind::NoRoute), 404, "NR"),
             (Error::local(Kind::NoHealthyHost), 503, "UH"),
             (Error::local(Kind::Overflow), 503, "UO"),
+            (Error::local(Kind::Maintenance), 503, "UO"),
             (Error::upstream(Kind::Refused, Phase::Connect), 503, "UF"),
             (Error::upstream(Kind::ConnectTimeout, Phase::Connect), 503, "UF"),
             (Error::upstream(Kind::Tls, Phase::Connect), 503, "UF"),

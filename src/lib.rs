@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod runtime;
+pub mod runtime_values;
 
 pub mod listener;
 pub mod tls;

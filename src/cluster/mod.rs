@@ -6,11 +6,13 @@
 
 pub mod balance;
 mod breaker;
+pub mod health;
 mod host;
 mod host_view;
 mod keeper;
 mod membership;
 mod originals;
+mod tempo;
 mod plan;
 mod retry;
 mod roster;
@@ -25,11 +27,13 @@ pub use keeper::Keeper;
 pub use membership::Membership;
 pub use plan::Plan;
 pub use retry::{Asked, Decision, Pace, Refusal, RetryCx, RetryEvent, RetryPolicy, RetryState};
+pub use tempo::Tempo;
 pub use view::{ClientTls, ClusterView};
 
 use crate::config;
 use crate::runtime::Published;
 use crate::runtime::control::Signal;
+use crate::runtime_values::ClusterValues;
 use crate::stats::{ClusterStats, ClusterUdpStats, Http2Stats, Registry, Scope, TlsStats};
 use crate::tls::{ClientContext, LoadError, SystemRoots};
 
@@ -43,6 +47,8 @@ pub struct Cluster {
     /// Something about its hosts has changed, or may have.
     pub signal: Signal,
     pub breaker: Breaker,
+    /// What may change while the proxy runs, besides its hosts.
+    pub values: ClusterValues,
     pub stats: Arc<Scope<ClusterStats>>,
     pub http2_stats: Arc<Scope<Http2Stats>>,
     pub udp_stats: Arc<Scope<ClusterUdpStats>>,
@@ -97,6 +103,8 @@ impl Cluster {
             membership,
             signal: Signal::default(),
             breaker: Breaker::new(config.circuit_breaker),
+            // Whoever has the values of the process puts them in.
+            values: ClusterValues::default(),
             stats: registry.scope::<ClusterStats>(&format!("cluster.{name}"), workers),
             http2_stats: registry.scope::<Http2Stats>(&format!("cluster.{name}.http2"), workers),
             udp_stats: registry.scope::<ClusterUdpStats>(&format!("cluster.{name}.udp"), workers),

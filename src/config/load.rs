@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::text::{self, Complaint, Cx, Kind, Problem, Problems, read};
 use super::{
-    Cluster, ClusterProtocol, Config, Listener, Listeners, Node, Protocol, Warnings, Workers, access_log, address,
-    admin, cluster, listeners,
+    Cluster, ClusterProtocol, Config, Listener, Listeners, Node, Protocol, Runtime, Warnings, Workers, access_log,
+    address, admin, cluster, listeners, runtime,
 };
 
 /// Largest file taken, in bytes.
@@ -70,7 +70,6 @@ fn whole(text: &str) -> text::Node<'_> {
 /// Keys of features to come.
 const LATER: &[&str] = &[
     "tracing",
-    "runtime",
     "stats",
     "overload",
     "certificates",
@@ -99,6 +98,7 @@ fn read_config(cx: &Cx, root: &text::Node) -> Option<Config> {
         access_log: o.optional("access_log", Vec::new(), read::one_or_list(access_log::read)),
         listeners: Listeners::default(),
         admin: None,
+        runtime: Runtime::new(),
         clusters,
     };
     let given = o.take("listeners");
@@ -117,8 +117,12 @@ fn read_config(cx: &Cx, root: &text::Node) -> Option<Config> {
         let complaint = Complaint::new("there is nothing to do").expected("\"listeners\" or \"admin\"");
         o.lacks(complaint, &["listeners", "admin"]);
     }
+    // Last: by now it is known who reads what.
+    let runtime = o.maybe("runtime", runtime::read);
+    runtime.iter().for_each(|runtime| runtime::check(cx, runtime, &config.clusters));
+    let runtime = runtime.map(runtime::Read::into_values).unwrap_or_default();
     o.finish();
-    Some(Config { listeners, admin, ..config })
+    Some(Config { listeners, admin, runtime, ..config })
 }
 
 /// A tunnel is asked for in HTTP/1.1: its hosts must speak that.

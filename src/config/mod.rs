@@ -13,6 +13,7 @@ mod cluster;
 mod file;
 mod filter;
 mod header_edits;
+mod health_check;
 mod http;
 mod http2;
 mod listener;
@@ -20,6 +21,7 @@ mod listeners;
 mod load;
 mod matcher;
 mod path_text;
+mod percent;
 mod pin;
 mod priority;
 mod race;
@@ -30,6 +32,7 @@ mod rewrite;
 mod route;
 mod route_l4;
 mod route_match;
+mod runtime;
 mod tcp;
 mod san;
 mod shadow;
@@ -61,12 +64,16 @@ pub use self::filter::{
     FilterOverride, GrpcStats, GrpcWeb, HeaderMutation, IpRanges, LocalRateLimit, SniCluster,
 };
 pub use self::header_edits::{HeaderEdits, HeaderTemplate};
+pub use self::health_check::{
+    GrpcProbe, HealthCheck, HealthCheckLog, HttpProbe, Payload, Probe, RedisProbe, Statuses, TcpProbe,
+};
 pub use self::http::{EscapedSlashes, Http, ServerHeader, Underscores, Upgrade, Versions};
 pub use self::http2::Http2;
 pub use self::listener::{Chains, Listener, ProxyProtocol};
 pub use self::listeners::Listeners;
 pub use self::load::{MAX_FILE, load, parse};
 pub use self::matcher::{Matcher, Pattern};
+pub use self::percent::Percent;
 pub use self::pin::{Pin, parse as parse_pin};
 pub use self::priority::Priority;
 pub use self::race::{Race, RaceAfter};
@@ -76,6 +83,7 @@ pub use self::rewrite::Rewrite;
 pub use self::route::{Connect, Route};
 pub use self::route_l4::{L4Action, L4Match, L4Route};
 pub use self::route_match::{HostPattern, Match, PathMatch, PathPattern, TlsMatch};
+pub use self::runtime::{Runtime, RuntimeScalar};
 pub use self::san::San;
 pub use self::shadow::Shadow;
 pub use self::tcp::{Tcp, Tunnel};
@@ -105,6 +113,9 @@ pub struct Config {
     pub max_connections: Option<u64>,
     /// For every listener that has none of its own. Default: none.
     pub access_log: Vec<AccessLog>,
+    /// Values that may change while the proxy runs.
+    #[serde(skip_serializing_if = "Runtime::is_empty")]
+    pub runtime: Runtime,
     pub listeners: Listeners,
     pub clusters: BTreeMap<String, Cluster>,
 }

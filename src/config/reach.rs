@@ -42,7 +42,7 @@ impl Reach {
     pub(super) fn add(&mut self, at: usize, matches: &Match) {
         self.same.entry(key(matches)).or_insert(at);
         let fields = matches.headers.is_empty() && matches.query.is_empty() && matches.tls.is_none();
-        if !(fields && matches.method.is_empty() && matches.grpc.is_none()) {
+        if !(fields && matches.method.is_empty() && matches.grpc.is_none() && matches.runtime.is_none()) {
             return;
         }
         let path = match &matches.path {

@@ -26,6 +26,9 @@ pub struct Route {
     /// In place of the listener's `stream_idle_timeout`, where given; `Some(None)` is "off".
     #[serde(serialize_with = "write::own_duration_or_off", skip_serializing_if = "Option::is_none")]
     pub idle_timeout: Option<Option<Duration>>,
+    /// In place of the listener's `max_stream_duration`, where given; `Some(None)` is "off".
+    #[serde(serialize_with = "write::own_duration_or_off", skip_serializing_if = "Option::is_none")]
+    pub max_stream_duration: Option<Option<Duration>>,
     /// Most that a `grpc-timeout` may ask for. Default off.
     #[serde(serialize_with = "write::duration_or_off")]
     pub grpc_timeout_max: Option<Duration>,
@@ -80,6 +83,7 @@ impl Route {
             action,
             timeout: Some(Duration::from_secs(15)),
             idle_timeout: None,
+            max_stream_duration: None,
             grpc_timeout_max: None,
             priority: Priority::default(),
             retry: None,
@@ -110,7 +114,6 @@ const LATER: &[&str] = &[
     "rate_limits",
     "cors",
     "per_try_timeout",
-    "max_stream_duration",
     "grpc_timeout_offset",
     "metadata",
     "early_data",
@@ -147,6 +150,7 @@ fn read(cx: &Cx, node: &Node, listener: &RouteCx) -> Option<Route> {
         action: default.action,
         timeout: o.optional("timeout", default.timeout, read::or_off(read::timeout)),
         idle_timeout: o.maybe("idle_timeout", read::or_off(read::timeout)),
+        max_stream_duration: o.maybe("max_stream_duration", read::or_off(read::timeout)),
         grpc_timeout_max: o.optional("grpc_timeout_max", default.grpc_timeout_max, read::or_off(read::timeout)),
         priority: o.optional("priority", default.priority, read::one_of(Priority::NAMES)),
         retry: o.maybe("retry", retry::read),

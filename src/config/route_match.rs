@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::header_edits::header_entries;
 use super::path_text::{Reach, check_pattern};
 use super::text::{Complaint, Cx, Kind, Node, quote, read, write};
-use super::{Http, Matcher, matcher, regex};
+use super::{Http, Matcher, Percent, matcher, percent, regex};
 
 /// All of these hold; what is not given holds for every request.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -32,6 +32,9 @@ pub struct Match {
     /// Query parameters, by their first value.
     #[serde(serialize_with = "write::pairs", skip_serializing_if = "Vec::is_empty")]
     pub query: Vec<(String, Matcher)>,
+    /// A share of the requests: those whose number, thrown once for all routes, is below it. It has a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<Percent>,
 }
 
 /// Whether a client has shown a certificate, on this connection or in the session that it resumes. On plain text none has.
@@ -88,7 +91,7 @@ impl fmt::Display for HostPattern {
 
 pub(super) fn read(cx: &Cx, node: &Node, http: &Http) -> Option<Match> {
     let mut o = cx.object(node)?;
-    o.later(&["runtime", "sni", "source", "port", "scheme", "cookies", "metadata", "percent"]);
+    o.later(&["sni", "source", "port", "scheme", "cookies", "metadata", "percent"]);
     let matches = Match {
         host: o.optional("host", Vec::new(), read::some(read_host)),
         path: o.maybe("path", |cx, node| read_path(cx, node, http)),
@@ -97,6 +100,7 @@ pub(super) fn read(cx: &Cx, node: &Node, http: &Http) -> Option<Match> {
         tls: o.maybe("tls", read_tls),
         headers: o.optional("headers", Vec::new(), read_headers),
         query: o.optional("query", Vec::new(), read_query),
+        runtime: o.maybe("runtime", |cx, node| percent::read_keyed(cx, node, 0.0)),
     };
     o.finish();
     Some(matches)

@@ -1,6 +1,6 @@
 //! `fault`: failures on purpose. A share of the requests is delayed, a share is answered with an error instead of being
 //! forwarded; one that gets both is delayed first. The dice are cast once a stream; a stream that gets neither has no
-//! filter at all.
+//! filter at all. Shares, delay and status follow runtime values (Envoy's names), where the fault is configured at all.
 
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -12,12 +12,24 @@ use super::{Build, Dir, Filter, FilterFactory, Flow, LocalReply, StreamCx};
 use crate::config;
 use crate::error::ResponseFlags;
 use crate::runtime::Timer;
+use crate::runtime_values::{Kind, RuntimeNumber, RuntimePercent, RuntimeValues};
 use crate::stats::{FaultStats, Handle};
 
 /// `fault`.
 pub(super) struct FaultFactory {
-    config: config::Fault,
+    delay: Option<Delay>,
+    abort: Option<Abort>,
     stats: PerWorker<Handle<FaultStats>>,
+}
+
+struct Delay {
+    millis: RuntimeNumber,
+    share: RuntimePercent,
+}
+
+struct Abort {
+    status: RuntimeNumber,
+    share: RuntimePercent,
 }
 
 /// The faults of one stream.
@@ -35,14 +47,20 @@ struct Fault {
 impl FaultFactory {
     pub(super) fn new(config: &config::Fault, cx: &mut Build<'_>) -> FaultFactory {
         let stats = cx.scope::<FaultStats>();
-        FaultFactory { config: config.clone(), stats: PerWorker::new(cx.workers, |index| stats.worker(index)) }
+        let delay = config.delay.as_ref().map(|delay| Delay::new(delay, cx.values));
+        let abort = config.abort.as_ref().map(|abort| Abort::new(abort, cx.values));
+        FaultFactory { delay, abort, stats: PerWorker::new(cx.workers, |index| stats.worker(index)) }
     }
 }
 
 impl FilterFactory for FaultFactory {
     fn new_filter(&self, cx: &StreamCx<'_>) -> Option<Box<dyn Filter>> {
-        let delay = self.config.delay.filter(|delay| hits(delay.percent)).map(|delay| delay.duration);
-        let abort = self.config.abort.filter(|abort| hits(abort.percent)).map(|abort| abort.status);
+        let mut rng = fastrand::Rng::new();
+        let delay = self.delay.as_ref().filter(|delay| delay.share.is_hit(&mut rng));
+        let delay = delay.map(|delay| Duration::from_millis(delay.millis.get().into()));
+        let abort = self.abort.as_ref().filter(|abort| abort.share.is_hit(&mut rng));
+        // Its kind keeps it between 200 and 599.
+        let abort = abort.map(|abort| abort.status.get() as u16);
         if delay.is_none() && abort.is_none() {
             return None;
         }
@@ -50,9 +68,24 @@ impl FilterFactory for FaultFactory {
     }
 }
 
-/// True in `percent` of all calls.
-fn hits(percent: f64) -> bool {
-    fastrand::f64() * 100.0 < percent
+impl Delay {
+    fn new(config: &config::FaultDelay, values: &mut RuntimeValues) -> Delay {
+        // The reader takes no more than an hour.
+        let millis = u32::try_from(config.duration.as_millis()).unwrap_or(u32::MAX);
+        Delay {
+            millis: RuntimeNumber::new(millis, "fault.http.delay.fixed_duration_ms", Kind::Millis, values),
+            share: RuntimePercent::new(&config.percent, Some("fault.http.delay.fixed_delay_percent"), values),
+        }
+    }
+}
+
+impl Abort {
+    fn new(config: &config::FaultAbort, values: &mut RuntimeValues) -> Abort {
+        Abort {
+            status: RuntimeNumber::new(config.status.into(), "fault.http.abort.http_status", Kind::Status, values),
+            share: RuntimePercent::new(&config.percent, Some("fault.http.abort.abort_percent"), values),
+        }
+    }
 }
 
 impl Filter for Fault {

@@ -15,6 +15,7 @@ use super::ip_ranges::IpRangesFactory;
 use super::local_rate_limit::LocalRateLimitFactory;
 use super::target::{Echo, SniCluster};
 use crate::config::Filter;
+use crate::runtime_values::RuntimeValues;
 use crate::stats::{Registry, Scope, ScopeStats};
 
 /// The filters of a listener or route, in the order of the configuration.
@@ -23,6 +24,7 @@ pub type Factories = [Arc<dyn FilterFactory>];
 /// What a factory is built with.
 pub struct Build<'a> {
     pub registry: &'a mut Registry,
+    pub values: &'a mut RuntimeValues,
     /// `http` or `tcp`: `http.NAME.` stands before the filter's own stats.
     pub scope: &'a str,
     /// The chain's name.

@@ -10,6 +10,7 @@ use nuncio_http::{BodyLength, HeaderList, Method, RequestHead, ResponseHead, Ver
 use super::{ApprovedList, Build, Chain, Chunk, Dir, FilterFactory, Offer, Part, StreamCx, StreamEnd, build};
 use crate::config;
 use crate::runtime::{Rt, run_worker};
+use crate::runtime_values::RuntimeValues;
 use crate::stats::{Registry, Value};
 use crate::stream::info::{ConnectionInfo, StreamInfo};
 
@@ -17,6 +18,7 @@ use crate::stream::info::{ConnectionInfo, StreamInfo};
 pub(super) struct Setup {
     pub(super) rt: Rt,
     registry: Registry,
+    values: RuntimeValues,
     factories: Vec<Arc<dyn FilterFactory>>,
 }
 
@@ -35,9 +37,15 @@ pub(super) fn on_worker<F: Future<Output = ()> + 'static>(test: impl FnOnce(Rt) 
 impl Setup {
     pub(super) fn new(rt: &Rt, filters: &[config::Filter]) -> Setup {
         let mut registry = Registry::new();
-        let factories =
-            build(filters, &mut Build { registry: &mut registry, scope: "http", listener: "web", workers: 1 });
-        Setup { rt: rt.clone(), registry, factories }
+        let mut values = RuntimeValues::default();
+        let mut cx = Build { registry: &mut registry, values: &mut values, scope: "http", listener: "web", workers: 1 };
+        let factories = build(filters, &mut cx);
+        Setup { rt: rt.clone(), registry, values, factories }
+    }
+
+    /// As `/runtime_modify`.
+    pub(super) fn set_value(&mut self, key: &str, value: &str) {
+        self.values.modify(&[(key.to_owned(), value.to_owned())]).unwrap();
     }
 
     pub(super) fn approved_list(&self) -> Arc<ApprovedList> {

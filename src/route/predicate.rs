@@ -10,6 +10,7 @@ use super::matcher::{HeaderMatcher, QueryMatcher};
 use crate::config::full_regex;
 use crate::config::{HostPattern, PathMatch, PathPattern, TlsMatch};
 use crate::grpc::is_grpc;
+use crate::runtime_values::RuntimePercent;
 use crate::tls::Peer;
 
 /// A request as predicates see it.
@@ -22,11 +23,13 @@ pub struct Subject<'a> {
     pub path: &'a [u8],
     /// The client's certificate.
     pub peer: Option<&'a Peer>,
+    /// Uniform over 0 up to but not including 100; the same for all routes.
+    pub point: f64,
 }
 
 impl<'a> Subject<'a> {
-    pub fn new(head: &'a RequestHead, peer: Option<&'a Peer>) -> Subject<'a> {
-        Subject { head, host: normalise_host(head.authority()), path: head.path(), peer }
+    pub fn new(head: &'a RequestHead, peer: Option<&'a Peer>, point: f64) -> Subject<'a> {
+        Subject { head, host: normalise_host(head.authority()), path: head.path(), peer, point }
     }
 }
 
@@ -45,6 +48,8 @@ pub enum Predicate {
     Tls(TlsMatch),
     Header(HeaderMatcher),
     Query(QueryMatcher),
+    /// A share of the requests.
+    Runtime(RuntimePercent),
 }
 
 impl Predicate {
@@ -62,6 +67,7 @@ impl Predicate {
             }
             Predicate::Header(header) => header.matches(subject.head),
             Predicate::Query(query) => query.matches(subject.head),
+            Predicate::Runtime(percent) => percent.takes(subject.point),
         }
     }
 
@@ -74,7 +80,8 @@ impl Predicate {
             | Predicate::Grpc(_)
             | Predicate::Tls(_)
             | Predicate::Header(_)
-            | Predicate::Query(_) => false,
+            | Predicate::Query(_)
+            | Predicate::Runtime(_) => false,
         }
     }
 }

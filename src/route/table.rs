@@ -15,6 +15,7 @@ use super::predicate::{PathPredicate, Predicate, Subject, normalise_pattern};
 use super::rewrite::Rewrite;
 use crate::cluster::RetryPolicy;
 use crate::config::{self, Connect, FilterOverride, HeaderEdits, HostPattern, Http, Priority, Race, Upgrade};
+use crate::runtime_values::{RuntimePercent, RuntimeValues};
 use crate::tls::Peer;
 
 /// Shared by all workers, never changed.
@@ -36,6 +37,8 @@ pub struct Route {
     pub timeout: Option<Duration>,
     /// In place of the listener's `stream_idle_timeout`, where given; `Some(None)` is "off".
     pub idle_timeout: Option<Option<Duration>>,
+    /// In place of the listener's `max_stream_duration`, where given; `Some(None)` is "off".
+    pub max_stream_duration: Option<Option<Duration>>,
     /// Most that the client of a gRPC request may ask for; `None` is "off".
     pub grpc_timeout_max: Option<Duration>,
     /// Which of a cluster's circuit breakers counts its requests.
@@ -74,16 +77,17 @@ pub enum BuildError {
 }
 
 impl RouteTable {
-    /// Compiles `routes`. `resolve` gives a cluster's place by its name; every name is known to exist. The error
-    /// comes with the index of its route.
+    /// Compiles `routes`. `resolve` gives a cluster's place by its name; every name is known to exist. Shares of requests
+    /// follow `values`. The error comes with the index of its route.
     pub fn build(
         routes: &[config::Route],
         http: &Http,
+        values: &mut RuntimeValues,
         resolve: impl Fn(&str) -> usize,
     ) -> Result<RouteTable, (usize, BuildError)> {
         let mut table = RouteTable::default();
         for (index, config) in routes.iter().enumerate() {
-            let route = Route::new(index, config, http, &resolve).map_err(|error| (index, error))?;
+            let route = Route::new(index, config, http, values, &resolve).map_err(|error| (index, error))?;
             // A file of 4 MiB has no 2^32 routes.
             table.index.insert(route.hosts(), route.indexed_path(), index as u32);
             table.routes.push(Arc::new(route));
@@ -93,9 +97,9 @@ impl RouteTable {
     }
 
     /// The first route in file order whose every predicate holds. The target of `head` is canonical; `peer` is the client's
-    /// certificate.
-    pub fn find(&self, head: &RequestHead, peer: Option<&Peer>) -> Option<&Arc<Route>> {
-        let subject = Subject::new(head, peer);
+    /// certificate; `point` is thrown for this request, uniform over 0 up to but not including 100.
+    pub fn find(&self, head: &RequestHead, peer: Option<&Peer>, point: f64) -> Option<&Arc<Route>> {
+        let subject = Subject::new(head, peer, point);
         let connect = head.method == Method::Connect;
         let accept = |index: u32| {
             let route = &self.routes[index as usize];
@@ -115,12 +119,13 @@ impl Route {
         index: usize,
         config: &config::Route,
         http: &Http,
+        values: &mut RuntimeValues,
         resolve: &impl Fn(&str) -> usize,
     ) -> Result<Route, BuildError> {
         let options = PathOptions::from(http);
         let upgrades = config.upgrades.as_ref().unwrap_or(&http.upgrades).clone();
         let path = config.matches.path.as_ref().map(PathPredicate::new).transpose()?;
-        let predicates = predicates(&config.matches, path.as_ref(), &upgrades)?;
+        let predicates = predicates(&config.matches, path.as_ref(), &upgrades, values)?;
         let indexed = predicates.iter().take_while(|predicate| predicate.is_indexed()).count();
         Ok(Route {
             index,
@@ -128,6 +133,7 @@ impl Route {
             action: Action::new(&config.action, options, resolve)?,
             timeout: config.timeout,
             idle_timeout: config.idle_timeout,
+            max_stream_duration: config.max_stream_duration,
             grpc_timeout_max: config.grpc_timeout_max,
             priority: config.priority,
             retry: config.retry.as_ref().map(RetryPolicy::new).transpose()?.unwrap_or_default(),
@@ -188,6 +194,7 @@ fn predicates(
     matches: &config::Match,
     path: Option<&PathPredicate>,
     upgrades: &[Upgrade],
+    values: &mut RuntimeValues,
 ) -> Result<Vec<Predicate>, BuildError> {
     let mut predicates = Vec::new();
     if path.is_some() || !upgrades.contains(&Upgrade::Connect) {
@@ -213,6 +220,8 @@ fn predicates(
     }
     predicates.extend(matches.grpc.map(Predicate::Grpc));
     predicates.extend(matches.tls.map(Predicate::Tls));
+    let share = matches.runtime.as_ref();
+    predicates.extend(share.map(|share| Predicate::Runtime(RuntimePercent::new(share, None, values))));
     for (name, matcher) in &matches.headers {
         predicates.push(Predicate::Header(HeaderMatcher::new(name, matcher)?));
     }

@@ -110,7 +110,7 @@ impl Builder<'_> {
         slots: &Slots<'_>,
     ) -> Result<HttpSnapshot, BuildError> {
         let name = &chain.name;
-        let routes = RouteTable::build(&config.routes, &config.http, |cluster| slots.find(cluster))
+        let routes = RouteTable::build(&config.routes, &config.http, self.values, |cluster| slots.find(cluster))
             .map_err(|(at, error)| BuildError(format!("listener {name}: routes[{at}]: {error}")))?;
         let websocket = routes.routes().iter().any(|route| route.upgrades.contains(&config::Upgrade::Websocket));
         let extras = config.routes.iter().enumerate().map(|(at, route)| {
@@ -147,7 +147,13 @@ impl Builder<'_> {
             config::Protocol::Http(_) => "http",
             config::Protocol::Tcp(_) => "tcp",
         };
-        filter::Build { registry: self.registry, scope, listener: &chain.name, workers: self.workers }
+        filter::Build {
+            registry: self.registry,
+            values: self.values,
+            scope,
+            listener: &chain.name,
+            workers: self.workers,
+        }
     }
 
     /// The chain of this name that runs, with what it was built from.

@@ -17,7 +17,10 @@ use crate::listener::ConnectionLimit;
 use crate::runtime::control::{self, Control, Receiver};
 use crate::runtime::mailbox::Sender;
 use crate::runtime::net::{Addr, ListenOptions, Listener, SocketFile};
-use crate::stats::{AccessLogStats, ClusterManagerStats, Handle, ListenerManagerStats, Registry, Scope, ServerStats};
+use crate::runtime_values::RuntimeValues;
+use crate::stats::{
+    AccessLogStats, ClusterManagerStats, Handle, ListenerManagerStats, Registry, RuntimeStats, Scope, ServerStats,
+};
 use crate::tls::SystemRoots;
 
 /// What the process is doing, as `/ready` and `/server_info` say it.
@@ -33,6 +36,7 @@ pub(super) struct Process {
     pub(super) workers: usize,
     pub(super) mailboxes: Vec<Sender<Command>>,
     pub(super) registry: Registry,
+    pub(super) values: RuntimeValues,
     pub(super) logs: Sinks,
     pub(super) stats: Handle<ServerStats>,
     pub(super) state: State,
@@ -92,6 +96,7 @@ impl Process {
         let access_log = registry.scope::<AccessLogStats>("access_log", workers);
         let listeners = registry.scope::<ListenerManagerStats>("listener_manager", workers).control();
         let clusters = registry.scope::<ClusterManagerStats>("cluster_manager", workers).control();
+        let values = RuntimeValues::new(registry.scope::<RuntimeStats>("runtime", workers).control());
         let stats = server.control();
         stats.concurrency.set(workers as i64);
         Process {
@@ -116,6 +121,7 @@ impl Process {
             clusters,
             control: control.clone(),
             keepers: Vec::new(),
+            values,
             registry,
         }
     }
@@ -134,6 +140,7 @@ impl Process {
         let current = self.snapshot.clone();
         let mut builder = Builder {
             registry: &mut self.registry,
+            values: &mut self.values,
             logs: &mut self.logs,
             workers: self.workers,
             system_roots: &self.system_roots,
@@ -205,6 +212,8 @@ impl Process {
         }
         // The keepers of clusters that are gone or were replaced end here.
         drop(known);
+        let values = snapshot.config.runtime.iter().map(|(key, value)| (key.clone(), value.to_string()));
+        self.values.set_file(values.collect());
         self.snapshot = Arc::new(snapshot);
         for (mailbox, sockets) in self.mailboxes.iter().zip(sockets) {
             // A worker that has ended is an event of its own.
@@ -253,9 +262,10 @@ impl Process {
         self.clusters.active_clusters.set(next.clusters.len() as i64);
     }
 
-    /// Counters and log files that no configuration names any more.
+    /// Counters, runtime values and log files that no configuration names any more.
     fn forget_unused(&mut self) {
         self.registry.sweep();
+        self.values.sweep();
         self.logs.sweep();
     }
 

@@ -13,6 +13,7 @@ use crate::cluster::Cluster;
 use crate::config::{self, Config};
 use crate::listener::{Arrival, ConnectionLimit};
 use crate::runtime::net::Addr;
+use crate::runtime_values::{ClusterValues, RuntimeValues};
 use crate::stats::{ListenerStats, Registry, Scope};
 use crate::tls::{ClientContext, SystemRoots};
 
@@ -65,6 +66,7 @@ impl fmt::Display for BuildError {
 /// What a build takes from the running process.
 pub(super) struct Builder<'a> {
     pub(super) registry: &'a mut Registry,
+    pub(super) values: &'a mut RuntimeValues,
     pub(super) logs: &'a mut Sinks,
     pub(super) workers: usize,
     pub(super) system_roots: &'a Arc<SystemRoots>,
@@ -113,7 +115,7 @@ impl Builder<'_> {
         }
         let known = current.map(|cluster| cluster.hosts()).unwrap_or_default();
         let cluster = Cluster::new(name, config, &known, self.registry, self.workers, self.system_roots);
-        let cluster = cluster.map_err(refused)?;
+        let cluster = Cluster { values: ClusterValues::new(name, self.values), ..cluster.map_err(refused)? };
         if let Some(tls) = &cluster.tls {
             warn(&tls.context.get());
         }

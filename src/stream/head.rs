@@ -3,6 +3,7 @@
 use nuncio_http::{HeaderId, HeaderList, Method, Version};
 
 use super::run::Stream;
+use crate::cluster::Asked;
 use crate::config::ServerHeader;
 use crate::error::{Error, ResponseFlags};
 use crate::filter::LocalReply;
@@ -38,6 +39,9 @@ impl Stream {
         let forwarded = route::apply_forwarded(head, peer, self.info.connection.scheme(), http);
         self.info.connection.apply_client_cert(&mut head.headers, http);
         self.info.client = forwarded.client;
+        if forwarded.trusted {
+            self.asked = Asked::take(&mut head.headers);
+        }
         route::apply_request_id(head, forwarded.trusted, http);
         if let Some(via) = &http.via {
             push_via(&mut head.headers, head.version, via);
@@ -47,13 +51,20 @@ impl Stream {
 
     pub(super) fn find_route(&mut self) {
         let Some(head) = &self.info.request else { return };
-        self.route = self.listener.routes.find(head, self.info.connection.peer()).map(|route| route.index);
+        self.route = self
+            .listener
+            .routes
+            .find(head, self.info.connection.peer(), fastrand::f64() * 100.0)
+            .map(|route| route.index);
         if let Some(route) = self.route.map(|route| self.listener.route(route)) {
             if !route.name.is_empty() {
                 self.info.route = Some(route.name.clone());
             }
             if let Some(idle) = route.idle_timeout {
                 self.timeouts.set_idle(idle, self.rt.now());
+            }
+            if let Some(most) = route.max_stream_duration {
+                self.timeouts.set_max_duration(most, self.info.start);
             }
         }
         let most = self.route.and_then(|route| self.listener.route(route).grpc_timeout_max);

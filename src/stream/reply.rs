@@ -1,11 +1,11 @@
 //! Answers of the proxy's own: redirects, fixed responses, errors. A reply takes the response's place and runs back
 //! through the filters that saw the request.
 
-use nuncio_http::{BodyLength, HeaderId, HeaderList, ResponseHead};
+use nuncio_http::{BodyLength, HeaderId, HeaderList, HeaderName, ResponseHead};
 
 use super::ends::Downstream;
 use super::run::Stream;
-use crate::error::{Error, Kind, Timeout};
+use crate::error::{Error, Kind, ResponseFlags, Timeout};
 use crate::filter::LocalReply;
 use crate::grpc::Status;
 use crate::route::{Redirect, Respond};
@@ -19,6 +19,7 @@ pub(super) fn for_error(error: Error) -> LocalReply {
         Kind::NoRoute => "no route\n",
         Kind::NoHealthyHost => "no healthy upstream\n",
         Kind::Overflow => "upstream overflow\n",
+        Kind::Maintenance => "maintenance mode\n",
         Kind::Refused | Kind::ConnectTimeout | Kind::Tls => "upstream connect error\n",
         Kind::Reset | Kind::Unprocessed => "upstream reset the stream before a response\n",
         Kind::Closed => "upstream closed the connection before a response\n",
@@ -29,7 +30,12 @@ pub(super) fn for_error(error: Error) -> LocalReply {
         Kind::BadRequest { .. } => "bad request\n",
         Kind::Local(_) => "stream reset\n",
     };
-    let reply = LocalReply::text(error.status(), body, error.detail());
+    let mut reply = LocalReply::text(error.status(), body, error.detail());
+    if error.flag() == ResponseFlags::UPSTREAM_OVERFLOW
+        && let Ok(name) = HeaderName::new("x-envoy-overloaded")
+    {
+        reply.headers.push(name, b"true");
+    }
     match error.kind {
         Kind::Timeout(Timeout::Grpc) => reply.with_grpc_status(Status::DeadlineExceeded),
         _ => reply,

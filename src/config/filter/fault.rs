@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::config::text::{Cx, Node, Object, read, write};
+use crate::config::{Percent, percent};
 
 /// `fault`: delays and aborts, by percentage of requests. `None` is "off", the default of both.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -16,23 +17,22 @@ pub struct Fault {
 }
 
 /// `"delay": { "duration": "100ms", "percent": 5 }`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FaultDelay {
+    /// Runtime value: `fault.http.delay.fixed_duration_ms`.
     #[serde(serialize_with = "write::duration")]
     pub duration: Duration,
-    /// 0 to 100. Default 100.
-    #[serde(serialize_with = "write::percent")]
-    pub percent: f64,
+    /// Default 100. Runtime value, unless it names another: `fault.http.delay.fixed_delay_percent`.
+    pub percent: Percent,
 }
 
 /// `"abort": { "status": 503, "percent": 5 }`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FaultAbort {
-    /// 200 to 599.
+    /// 200 to 599. Runtime value: `fault.http.abort.http_status`.
     pub status: u16,
-    /// 0 to 100. Default 100.
-    #[serde(serialize_with = "write::percent")]
-    pub percent: f64,
+    /// Default 100. Runtime value, unless it names another: `fault.http.abort.abort_percent`.
+    pub percent: Percent,
 }
 
 pub(super) fn read(cx: &Cx, node: &Node, o: &mut Object, base: Option<&Fault>) -> Option<Fault> {
@@ -40,8 +40,8 @@ pub(super) fn read(cx: &Cx, node: &Node, o: &mut Object, base: Option<&Fault>) -
     if base.is_none() && !o.has("delay") && !o.has("abort") {
         cx.warn(node, "has neither \"delay\" nor \"abort\": it does nothing");
     }
-    let delay = o.optional("delay", base.and_then(|base| base.delay), read::or_off(read_delay));
-    let abort = o.optional("abort", base.and_then(|base| base.abort), read::or_off(read_abort));
+    let delay = o.optional("delay", base.and_then(|base| base.delay.clone()), read::or_off(read_delay));
+    let abort = o.optional("abort", base.and_then(|base| base.abort.clone()), read::or_off(read_abort));
     Some(Fault { delay, abort })
 }
 
@@ -49,7 +49,7 @@ fn read_delay(cx: &Cx, node: &Node) -> Option<FaultDelay> {
     let mut o = cx.object(node)?;
     let duration = read::duration_in(Duration::from_millis(1)..=Duration::from_secs(3600));
     let duration = o.required("duration", duration);
-    let percent = o.optional("percent", 100.0, read::percent);
+    let percent = o.optional("percent", Percent::fixed(100.0), percent::read(100.0));
     o.finish();
     Some(FaultDelay { duration: duration?, percent })
 }
@@ -57,7 +57,7 @@ fn read_delay(cx: &Cx, node: &Node) -> Option<FaultDelay> {
 fn read_abort(cx: &Cx, node: &Node) -> Option<FaultAbort> {
     let mut o = cx.object(node)?;
     let status = o.required("status", read::integer(200..=599));
-    let percent = o.optional("percent", 100.0, read::percent);
+    let percent = o.optional("percent", Percent::fixed(100.0), percent::read(100.0));
     o.finish();
     Some(FaultAbort { status: status?, percent })
 }

@@ -166,13 +166,16 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"access_log\"", "/access_log/0"),
         ("\"node\"", "/node"),
     ];
-    let others: [(&str, &serde_json::Value, &str); 6] = [
+    let health = effective("health_check.json");
+    let others: [(&str, &serde_json::Value, &str); 8] = [
         ("\"tcp\" of a listener", &layer4, "/listeners/0/tcp"),
         ("\"tunnel\" of a listener", &layer4, "/listeners/0/tcp/tunnel"),
         ("\"proxy_protocol\" of a listener", &layer4, "/listeners/0/proxy_protocol"),
         ("\"chains\" of a listener", &layer4, "/listeners/1/chains/0"),
         ("\"match\" of a chain", &layer4, "/listeners/1/chains/0/match"),
         ("\"udp\" of a listener", &udp, "/udp"),
+        ("\"health_check\" of a cluster", &health, "/clusters/most/health_check"),
+        ("\"log\" of a health check", &health, "/clusters/most/health_check/log"),
     ];
     assert_eq!(places.len() + others.len(), PLACES.len());
     let places = places.map(|(place, pointer)| (place, &config, pointer));

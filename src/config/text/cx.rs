@@ -10,6 +10,7 @@ use super::json::{Entry, Kind, Node};
 use super::nearest::nearest;
 use super::object::Object;
 use super::problem::{Complaint, Problem, Problems, quote};
+use crate::runtime_values;
 
 /// Beyond this many problems nothing near is looked for any more: a hostile file costs no more than a wrong one.
 const HINTS: usize = 1000;
@@ -28,6 +29,8 @@ pub(crate) struct Cx<'t> {
     lines: Vec<usize>,
     /// Names in `clusters`, sound or not: a reference to an unsound one is not a second problem.
     clusters: RefCell<BTreeSet<String>>,
+    /// Runtime keys that something reads, and as what.
+    runtime_keys: RefCell<BTreeSet<(String, runtime_values::Kind)>>,
 }
 
 /// A problem whose line and column are still to be counted.
@@ -50,6 +53,7 @@ impl<'t> Cx<'t> {
             warnings: RefCell::default(),
             lines: std::iter::once(0).chain(starts).collect(),
             clusters: RefCell::default(),
+            runtime_keys: RefCell::default(),
         }
     }
 
@@ -191,6 +195,16 @@ impl<'t> Cx<'t> {
 
     pub(crate) fn define_clusters(&self, names: BTreeSet<String>) {
         *self.clusters.borrow_mut() = names;
+    }
+
+    /// Something reads this runtime key.
+    pub(crate) fn use_runtime_key(&self, key: &str, kind: runtime_values::Kind) {
+        self.runtime_keys.borrow_mut().insert((key.to_owned(), kind));
+    }
+
+    /// The runtime keys that something reads, as far as the file has been read.
+    pub(crate) fn runtime_keys(&self) -> BTreeSet<(String, runtime_values::Kind)> {
+        self.runtime_keys.borrow().clone()
     }
 
     /// Reads the name of a cluster that exists.

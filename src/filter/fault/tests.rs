@@ -8,8 +8,11 @@ use crate::filter::testing::{Driven, Setup, on_worker, request};
 
 fn fault(delay: Option<(u64, f64)>, abort: Option<(u16, f64)>) -> config::Filter {
     config::Filter::Fault(config::Fault {
-        delay: delay.map(|(millis, percent)| config::FaultDelay { duration: Duration::from_millis(millis), percent }),
-        abort: abort.map(|(status, percent)| config::FaultAbort { status, percent }),
+        delay: delay.map(|(millis, percent)| config::FaultDelay {
+            duration: Duration::from_millis(millis),
+            percent: config::Percent::fixed(percent),
+        }),
+        abort: abort.map(|(status, percent)| config::FaultAbort { status, percent: config::Percent::fixed(percent) }),
     })
 }
 
@@ -109,6 +112,16 @@ fn percentages_are_of_all_streams() {
 }
 
 #[test]
-fn none_and_all() {
-    assert!((0..10_000).all(|_| hits(100.0) && !hits(0.0)));
+fn values_change_what_is_configured() {
+    on_worker(|rt| async move {
+        let mut setup = Setup::new(&rt, &[fault(None, Some((503, 0.0)))]);
+        assert!(get(&setup).chain.is_empty());
+        setup.set_value("fault.http.abort.abort_percent", "100");
+        setup.set_value("fault.http.abort.http_status", "418");
+        setup.set_value("fault.http.delay.fixed_delay_percent", "100");
+        let Some(Offer::Respond(reply)) = get(&setup).offer_head(Dir::Request) else { panic!("it passed") };
+        assert_eq!(reply.status, 418, "at once: no delay is configured");
+        setup.set_value("fault.http.abort.abort_percent", "");
+        assert!(get(&setup).chain.is_empty());
+    });
 }

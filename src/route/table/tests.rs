@@ -4,11 +4,11 @@ use crate::route::testing::{head, head_with, http, path, route};
 use nuncio_http::HeaderName;
 
 fn table(routes: &[config::Route]) -> RouteTable {
-    RouteTable::build(routes, &http(), |_| 0).unwrap()
+    RouteTable::build(routes, &http(), &mut RuntimeValues::default(), |_| 0).unwrap()
 }
 
 fn found(table: &RouteTable, head: &RequestHead) -> Option<usize> {
-    table.find(head, None).map(|route| route.index)
+    table.find(head, None, 0.0).map(|route| route.index)
 }
 
 fn matcher(pattern: Pattern) -> Matcher {
@@ -17,7 +17,7 @@ fn matcher(pattern: Pattern) -> Matcher {
 
 /// The rule itself, without the index.
 fn first_by_asking_each(table: &RouteTable, head: &RequestHead) -> Option<usize> {
-    let subject = Subject::new(head, None);
+    let subject = Subject::new(head, None, 0.0);
     let holds = |route: &&Arc<Route>| route.predicates().iter().all(|predicate| predicate.holds(&subject));
     table.routes().iter().find(holds).map(|route| route.index)
 }
@@ -40,7 +40,7 @@ fn certificates_of_clients() {
         one.matches.tls = asked;
         let table = table(&[one]);
         for (peer, expected) in [(None, none), (Some(&trusted), validated), (Some(&pinned), unvalidated)] {
-            assert_eq!(table.find(&head("GET", "a", "/"), peer).is_some(), expected, "{asked:?} {peer:?}");
+            assert_eq!(table.find(&head("GET", "a", "/"), peer, 0.0).is_some(), expected, "{asked:?} {peer:?}");
         }
     }
 }
@@ -118,7 +118,7 @@ fn connect_and_the_asterisk() {
     assert_eq!(found(&table, &head("OPTIONS", "star", "*")), Some(2));
     assert_eq!(found(&table, &head("OPTIONS", "x", "*")), Some(4), "only routes without a path");
     let all = Http { upgrades: vec![Upgrade::Websocket, Upgrade::Connect], ..http() };
-    let table = RouteTable::build(&[route()], &all, |_| 0).unwrap();
+    let table = RouteTable::build(&[route()], &all, &mut RuntimeValues::default(), |_| 0).unwrap();
     assert_eq!(found(&table, &head("CONNECT", "x:443", "")), Some(0), "the listener allows it");
     assert_eq!(table.routes()[0].upgrades, all.upgrades);
 }
@@ -145,11 +145,14 @@ fn what_a_pattern_stands_for() {
 fn what_cannot_be_built() {
     let mut routes = vec![route(); 2];
     routes[1].matches.path = path(PathPattern::Regex("a)|(b".into()));
-    let (index, error) = RouteTable::build(&routes, &http(), |_| 0).unwrap_err();
+    let (index, error) = RouteTable::build(&routes, &http(), &mut RuntimeValues::default(), |_| 0).unwrap_err();
     assert!(index == 1 && matches!(error, BuildError::Regex(_)), "{error}");
     routes[1].matches.path = None;
     routes[1].matches.host = vec![HostPattern::Suffix("example.com".into())];
-    assert_eq!(RouteTable::build(&routes, &http(), |_| 0).unwrap_err(), (1, BuildError::Value("host")));
+    assert_eq!(
+        RouteTable::build(&routes, &http(), &mut RuntimeValues::default(), |_| 0).unwrap_err(),
+        (1, BuildError::Value("host"))
+    );
 }
 
 fn pick<'a>(rng: &mut fastrand::Rng, choices: &[&'a str]) -> &'a str {
