@@ -27,6 +27,8 @@ pub struct Host {
     flags: AtomicU32,
     /// Requests in flight, over all workers.
     active_requests: AtomicU32,
+    /// Connections, with those that are being opened; counted where there is a limit.
+    connections: AtomicU32,
     pub stats: HostStats,
 }
 
@@ -97,6 +99,7 @@ impl Host {
             weight: AtomicU32::new(weight.max(1)),
             flags: AtomicU32::new(0),
             active_requests: AtomicU32::new(0),
+            connections: AtomicU32::new(0),
             stats: HostStats::default(),
         }
     }
@@ -139,6 +142,25 @@ impl Host {
             flags if flags & Flag::Degraded as u32 != 0 => Health::Degraded,
             _ => Health::Healthy,
         }
+    }
+
+    /// Those that [`Host::try_connect`] has counted.
+    pub fn connections(&self) -> u32 {
+        self.connections.load(Relaxed)
+    }
+
+    /// One more connection, if there are fewer than `most`.
+    pub(super) fn try_connect(&self, most: u32) -> bool {
+        // Add first, look after: see `Breaker`.
+        let may = self.connections.fetch_add(1, Relaxed) < most;
+        if !may {
+            self.disconnect();
+        }
+        may
+    }
+
+    pub(super) fn disconnect(&self) {
+        self.connections.fetch_sub(1, Relaxed);
     }
 
     pub fn active_requests(&self) -> u32 {

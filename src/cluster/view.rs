@@ -163,14 +163,14 @@ impl ClusterView {
 
     /// Requests of other workers that wait for a permit, while idle connections of ours may hold some for nothing.
     pub fn wanted_elsewhere(&self) -> usize {
-        (self.shared.breaker.used(Resource::PendingRequests) as usize).saturating_sub(self.pool.waiting())
+        (self.shared.breaker.used_in_all(Resource::PendingRequests) as usize).saturating_sub(self.pool.waiting())
     }
 
     /// Somebody waits for a permit, or soon may while an idle connection holds one.
     pub fn is_short(&self) -> bool {
         self.originals.as_ref().is_some_and(Originals::is_short)
             || self.pool.waiting() > 0
-            || self.pool.idle_count() > 0 && self.shared.breaker.is_open(Resource::Connections)
+            || self.pool.idle_count() > 0 && self.shared.breaker.is_open_for_any(Resource::Connections)
     }
 
     /// Closes the idle connection that was used longest ago, of any host: it gives its permit to a host that has none.

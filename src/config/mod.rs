@@ -8,6 +8,7 @@ mod address;
 mod admin;
 mod chain;
 mod cidr;
+mod circuit_breaker;
 mod client_cert;
 mod cluster;
 mod file;
@@ -54,10 +55,9 @@ pub use self::action::{Action, Redirect, Respond, WeightedCluster};
 pub use self::admin::Admin;
 pub use self::chain::{Chain, ChainMatch, HttpService, Protocol, Service, TcpService, TransportKind};
 pub use self::cidr::{Cidr, CidrError};
+pub use self::circuit_breaker::{CircuitBreaker, HostThresholds, RetryBudget, RetryLimit, Thresholds};
 pub use self::client_cert::{CertDetail, ForwardClientCert};
-pub use self::cluster::{
-    CircuitBreaker, Cluster, ClusterHttp, ClusterProtocol, Discovery, Endpoint, LoadBalancing, ProxyVersion,
-};
+pub use self::cluster::{Cluster, ClusterHttp, ClusterProtocol, Discovery, Endpoint, LoadBalancing, ProxyVersion};
 pub use self::file::{File, NoCredentials};
 pub use self::filter::{
     ApprovedSource, Buffer, ClientTlsAuth, ConnectionLimit, Cors, Echo, Fault, FaultAbort, FaultDelay, Filter,
