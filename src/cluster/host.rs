@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, SystemTime};
 
+use super::health::{Failure, Outcome};
 use crate::runtime::net::Addr;
 use crate::stats::HostStats;
 
@@ -30,6 +32,16 @@ pub struct Host {
     /// Connections, with those that are being opened; counted where there is a limit.
     connections: AtomicU32,
     pub stats: HostStats,
+    pub last_check: LastCheck,
+}
+
+/// What the last active check found, for operators.
+#[derive(Debug, Default)]
+pub struct LastCheck {
+    /// Milliseconds since 1970; 0: there was none.
+    at: AtomicU64,
+    /// By its place in `RESULTS`.
+    result: AtomicU32,
 }
 
 /// Why a host is not taken like any other.
@@ -101,6 +113,7 @@ impl Host {
             active_requests: AtomicU32::new(0),
             connections: AtomicU32::new(0),
             stats: HostStats::default(),
+            last_check: LastCheck::default(),
         }
     }
 
@@ -128,6 +141,11 @@ impl Host {
         let bit = flag as u32;
         let before = if on { self.flags.fetch_or(bit, Relaxed) } else { self.flags.fetch_and(!bit, Relaxed) };
         (before & bit != 0) != on
+    }
+
+    /// All flags: for whoever asks whether anything has changed.
+    pub(super) fn flags(&self) -> u32 {
+        self.flags.load(Relaxed)
     }
 
     pub fn has(&self, flag: Flag) -> bool {
@@ -173,6 +191,32 @@ impl Host {
 
     pub(crate) fn request_ended(&self) {
         self.active_requests.fetch_sub(1, Relaxed);
+    }
+}
+
+impl LastCheck {
+    const RESULTS: [(Outcome, &str); 7] = [
+        (Outcome::Healthy { degraded: false }, "healthy"),
+        (Outcome::Healthy { degraded: true }, "degraded"),
+        (Outcome::Failed(Failure::Active), "unhealthy"),
+        (Outcome::Failed(Failure::Retriable), "retriable"),
+        (Outcome::Failed(Failure::Passive), "passive"),
+        (Outcome::Failed(Failure::Network), "network"),
+        (Outcome::Failed(Failure::Timeout), "timeout"),
+    ];
+
+    pub fn set(&self, outcome: Outcome, now: SystemTime) {
+        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let at = Self::RESULTS.iter().position(|(result, _)| *result == outcome).unwrap_or_default();
+        self.result.store(u32::try_from(at).unwrap_or_default(), Relaxed);
+        self.at.store(u64::try_from(since.as_millis()).unwrap_or(u64::MAX).max(1), Relaxed);
+    }
+
+    /// When it ended, and what it found in a word. `None`: there was none.
+    pub fn get(&self) -> Option<(SystemTime, &'static str)> {
+        let at = self.at.load(Relaxed);
+        let (_, word) = Self::RESULTS.get(self.result.load(Relaxed) as usize)?;
+        (at > 0).then(|| (SystemTime::UNIX_EPOCH + Duration::from_millis(at), *word))
     }
 }
 

@@ -69,7 +69,8 @@ impl AdminState for Operator {
             let stats = cluster.stats.control();
             cluster.breaker.report(&stats);
             stats.membership_total.set(cluster.plan.get().hosts.len() as i64);
-            stats.membership_healthy.set(cluster.plan.get().hosts.len() as i64);
+            stats.membership_healthy.set(i64::from(cluster.membership.healthy()));
+            stats.membership_degraded.set(i64::from(cluster.membership.degraded()));
         }
         process.registry.snapshot(filter)
     }

@@ -92,7 +92,7 @@ pub(super) struct Try {
     pub(super) state: State,
     /// When the connection was there.
     pub(super) since: Option<Instant>,
-    /// `per_try_timeout`
+    /// `per_try_timeout`, from when there are a connection and the whole request
     due: Option<Instant>,
     /// `per_try_idle_timeout`, moved by what comes from the host.
     idle_due: Option<Instant>,
@@ -140,10 +140,10 @@ impl Try {
         }
     }
 
-    /// The connection is there.
-    pub(super) fn open(&mut self, exchange: Exchange, policy: &RetryPolicy, now: Instant) {
+    /// The connection is there. `received`: the request is here whole.
+    pub(super) fn open(&mut self, exchange: Exchange, policy: &RetryPolicy, received: bool, now: Instant) {
         self.since = Some(now);
-        self.due = policy.per_try_timeout.map(|limit| now + limit);
+        self.due = policy.per_try_timeout.filter(|_| received).map(|limit| now + limit);
         self.idle_due = policy.per_try_idle_timeout.map(|limit| now + limit);
         self.state = State::Open(exchange);
     }
@@ -325,7 +325,7 @@ impl Stream {
         };
         let parts = sending.replay.parts();
         let sent = sent.and_then(|()| parts.into_iter().flatten().try_for_each(|part| exchange.send_part(part)));
-        current.open(exchange, policy, now);
+        current.open(exchange, policy, self.request.is_received(), now);
         sent
     }
 
@@ -348,6 +348,15 @@ impl Stream {
     pub(super) fn flush_upstream(&mut self, task: &mut Context<'_>) {
         if let Some(exchange) = self.attempt.exchange() {
             self.moved |= exchange.flush(task);
+        }
+    }
+
+    /// The request is here whole: from now on its host has so long to answer.
+    pub(super) fn on_request_whole(&mut self, now: Instant) {
+        let Some(sending) = self.attempt.0.as_deref_mut().filter(|sending| !sending.accepted) else { return };
+        let limit = sending.retry.policy(&self.listener).per_try_timeout;
+        if let Some(current) = sending.current.as_mut().filter(|current| current.since.is_some()) {
+            current.due = limit.map(|limit| now + limit);
         }
     }
 

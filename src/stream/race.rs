@@ -170,7 +170,7 @@ impl Stream {
             if exchange.send_head(head, None).is_err() {
                 return Poll::Ready(Err(()));
             }
-            rival.open(exchange, sending.retry.policy(&self.listener), now);
+            rival.open(exchange, sending.retry.policy(&self.listener), true, now);
         }
         let Some(exchange) = rival.exchange() else { return Poll::Pending };
         exchange.flush(task);

@@ -169,6 +169,7 @@ impl Stream {
             let own = || self.route.and_then(|route| self.listener.route(route).timeout);
             let timeout = self.asked.as_ref().and_then(|asked| asked.timeout).unwrap_or_else(own);
             self.timeouts.on_request_end(timeout, now);
+            self.on_request_whole(now);
         }
     }
 

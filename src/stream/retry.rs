@@ -13,7 +13,7 @@ use nuncio_http::{HeaderList, ResponseHead};
 use super::attempt::{Sending, State, Try};
 use super::run::Stream;
 use crate::cluster::{Decision, Pace, Permit, Refusal, Resource, RetryCx, RetryEvent, RetryPolicy};
-use crate::error::{Error, Kind, ResponseFlags, Timeout};
+use crate::error::{Error, Kind, ResponseFlags, Side, Timeout};
 use crate::grpc;
 use crate::route::Route;
 use crate::upstream::{Exchange, FromUpstream, Wanted};
@@ -43,6 +43,11 @@ impl Stream {
     /// The head of a response has come.
     pub(super) fn judge_head(&mut self, task: &mut Context<'_>, head: &ResponseHead, end: bool) -> Judgement {
         let Some(sending) = self.attempt.0.as_deref() else { return Judgement::Take };
+        if let (Some(health), Some(current)) = (&sending.view.shared.health, &sending.current)
+            && health.on_response_head(current.host.shared(), head)
+        {
+            sending.view.shared.signal.raise();
+        }
         if sending.accepted || head.status == 101 {
             return Judgement::Take;
         }
@@ -71,7 +76,7 @@ impl Stream {
         if sending.accepted {
             return false;
         }
-        if self.promote() {
+        if error.side == Side::Upstream && self.promote() {
             return true;
         }
         let Some(sending) = self.attempt.0.as_deref_mut() else { return false };
