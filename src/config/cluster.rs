@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::text::{Complaint, Cx, Kind, Node, Object, read, write};
-use super::{Balancing, ClusterTls, HealthCheck, Http2, address, balancing, health_check, http2, tls};
+use super::{
+    Balancing, CircuitBreaker, ClusterTls, HealthCheck, Http2, address, balancing, circuit_breaker, health_check,
+    http2, tls,
+};
 use crate::runtime::net::Addr;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -130,23 +133,6 @@ pub struct Endpoint {
     pub weight: u32,
 }
 
-/// Limits over all workers. Beyond them: 503 with response flag `UO`, at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct CircuitBreaker {
-    /// Default 1024.
-    pub max_connections: u32,
-    /// Requests that wait for a connection. Default 1024.
-    pub max_pending_requests: u32,
-    /// Default 1024.
-    pub max_requests: u32,
-}
-
-impl Default for CircuitBreaker {
-    fn default() -> CircuitBreaker {
-        CircuitBreaker { max_connections: 1024, max_pending_requests: 1024, max_requests: 1024 }
-    }
-}
-
 impl Cluster {
     /// A cluster of these endpoints, all else by default.
     pub fn new(endpoints: Vec<Endpoint>) -> Cluster {
@@ -201,7 +187,7 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
             default.max_connection_duration,
             read::or_off(read::timeout),
         ),
-        circuit_breaker: o.optional("circuit_breaker", default.circuit_breaker, read_circuit_breaker),
+        circuit_breaker: o.optional("circuit_breaker", default.circuit_breaker, circuit_breaker::read),
         health_check: o.maybe("health_check", |cx, node| read_health_check(cx, node, discovery, protocol)),
         proxy_protocol: o.maybe("proxy_protocol", read::one_of(PROXY_VERSIONS)),
         endpoints: Vec::new(),
@@ -295,18 +281,4 @@ fn read_endpoint(cx: &Cx, node: &Node) -> Option<Endpoint> {
         }
         _ => cx.wrong_type(node, "an address, or an object with an \"address\""),
     }
-}
-
-fn read_circuit_breaker(cx: &Cx, node: &Node) -> Option<CircuitBreaker> {
-    let default = CircuitBreaker::default();
-    let limit = || read::integer(1..=u64::from(u32::MAX));
-    let mut o = cx.object(node)?;
-    o.later(&["max_retries", "retry_budget", "track_remaining"]);
-    let breaker = CircuitBreaker {
-        max_connections: o.optional("max_connections", default.max_connections, limit()),
-        max_pending_requests: o.optional("max_pending_requests", default.max_pending_requests, limit()),
-        max_requests: o.optional("max_requests", default.max_requests, limit()),
-    };
-    o.finish();
-    Some(breaker)
 }

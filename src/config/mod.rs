@@ -9,6 +9,7 @@ mod admin;
 mod balancing;
 mod chain;
 mod cidr;
+mod circuit_breaker;
 mod client_cert;
 mod cluster;
 mod file;
@@ -59,8 +60,9 @@ pub use self::balancing::{
 };
 pub use self::chain::{Chain, ChainMatch, HttpService, Protocol, Service, TcpService, TransportKind};
 pub use self::cidr::{Cidr, CidrError};
+pub use self::circuit_breaker::{CircuitBreaker, HostThresholds, RetryBudget, RetryLimit, Thresholds};
 pub use self::client_cert::{CertDetail, ForwardClientCert};
-pub use self::cluster::{CircuitBreaker, Cluster, ClusterHttp, ClusterProtocol, Discovery, Endpoint, ProxyVersion};
+pub use self::cluster::{Cluster, ClusterHttp, ClusterProtocol, Discovery, Endpoint, ProxyVersion};
 pub use self::file::{File, NoCredentials};
 pub use self::filter::{
     ApprovedSource, Buffer, ClientTlsAuth, ConnectionLimit, Cors, Echo, Fault, FaultAbort, FaultDelay, Filter,

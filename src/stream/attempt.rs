@@ -245,7 +245,7 @@ impl Stream {
 
     /// The first try.
     pub(super) fn start_attempt(&mut self, view: Rc<ClusterView>, route: &Route, wanted: Wanted) -> Result<(), Error> {
-        let Some(permit) = Permit::try_new(&view, Resource::Requests) else {
+        let Some(permit) = Permit::try_new(&view, route.priority, Resource::Requests) else {
             view.stats.upstream_rq_pending_overflow.inc();
             view.stats.response(Error::local(Kind::Overflow).status());
             return Err(Error::local(Kind::Overflow));
@@ -287,7 +287,9 @@ impl Stream {
 
     pub(super) fn try_host(&mut self, view: &Rc<ClusterView>, host: Rc<HostView>, wanted: Wanted) -> Try {
         self.info.host = Some(host.clone());
-        Try::new(host.clone(), Acquire::new(view.clone(), host, wanted, &self.info.connection))
+        let priority = self.route.map(|route| self.listener.route(route).priority).unwrap_or_default();
+        let acquire = Acquire::new(view.clone(), host.clone(), wanted, &self.info.connection).of_priority(priority);
+        Try::new(host, acquire)
     }
 
     /// Waits for the end of a pause, for the connection, and sends the head on it.

@@ -244,7 +244,11 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
         ],
     ),
     ("\"log\" of a health check", &["path", "always_log_failures", "always_log_successes"]),
-    ("\"circuit_breaker\" of a cluster", &["max_connections", "max_pending_requests", "max_requests"]),
+    (
+        "\"circuit_breaker\" of a cluster",
+        &["max_connections", "max_pending_requests", "max_requests", "max_retries", "retry_budget", "high", "per_host"],
+    ),
+    ("\"retry_budget\"", &["budget_percent", "min_retry_concurrency"]),
     ("\"endpoints\" of a cluster", &["address", "weight"]),
     ("\"admin\"", &["address", "allow_remote"]),
     ("\"access_log\"", &["path", "format"]),
