@@ -13,6 +13,7 @@ mod listeners;
 pub mod logging;
 mod reply;
 mod request;
+mod runtime;
 mod serve;
 mod server;
 mod state;

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::cluster::{Host, Identity};
 use crate::config::{CircuitBreaker, Node};
+use crate::runtime_values::{Entry, Refusal};
 use crate::stats::{ClusterStats, Filter, Registry, Snapshot};
 use crate::tls::CertificateInfo;
 
@@ -104,6 +105,22 @@ impl AdminState for TestState {
 
     fn reopen_logs(&self) {
         self.called("reopen");
+    }
+
+    fn runtime(&self) -> Vec<Entry> {
+        let entry = |key: &str, file: Option<&str>, admin: Option<&str>| Entry {
+            key: key.to_owned(),
+            values: [file, admin].map(|value| value.map(str::to_owned)),
+        };
+        vec![entry("checkout.canary", Some("5"), Some("7.5")), entry("other", None, Some("x"))]
+    }
+
+    fn modify_runtime(&self, changes: &[(String, String)]) -> Result<(), Refusal> {
+        self.called(format!("runtime {changes:?}"));
+        match changes.iter().find(|(key, _)| key == "bad") {
+            Some((key, _)) => Err(Refusal::TooLong(key.clone())),
+            None => Ok(()),
+        }
     }
 
     fn drain_listeners(&self, graceful: bool) {

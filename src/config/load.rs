@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::text::{self, Complaint, Cx, Kind, Problem, Problems, read};
 use super::{
-    Cluster, ClusterProtocol, Config, Listener, Listeners, Node, Protocol, Runtime, Warnings, Workers, access_log, address,
-    admin, cluster, listeners, runtime,
+    Cluster, ClusterProtocol, Config, Listener, Listeners, Node, Protocol, Runtime, Warnings, Workers, access_log,
+    address, admin, cluster, listeners, runtime,
 };
 
 /// Largest file taken, in bytes.

@@ -38,8 +38,7 @@ impl Setup {
     pub(super) fn new(rt: &Rt, filters: &[config::Filter]) -> Setup {
         let mut registry = Registry::new();
         let mut values = RuntimeValues::default();
-        let mut cx =
-            Build { registry: &mut registry, values: &mut values, scope: "http", listener: "web", workers: 1 };
+        let mut cx = Build { registry: &mut registry, values: &mut values, scope: "http", listener: "web", workers: 1 };
         let factories = build(filters, &mut cx);
         Setup { rt: rt.clone(), registry, values, factories }
     }

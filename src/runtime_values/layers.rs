@@ -155,8 +155,7 @@ impl RuntimeValues {
         if value.len() > LONGEST_VALUE {
             return Err(Refusal::TooLong(key.to_owned()));
         }
-        let read = [Kind::Percent, Kind::Status, Kind::Millis, Kind::Weight];
-        let read = read.into_iter().filter(|kind| self.cells.contains_key(&(key.to_owned(), *kind)));
+        let read = Kind::ALL.into_iter().filter(|kind| self.cells.contains_key(&(key.to_owned(), *kind)));
         match read.chain(Kind::of(key)).find(|kind| kind.parse(value).is_none()) {
             None => Ok(()),
             Some(kind) => {
@@ -193,12 +192,7 @@ impl RuntimeValues {
 }
 
 /// A value that a reader cannot use, which a reload may bring about, counts as none.
-fn find(
-    file: &BTreeMap<String, String>,
-    admin: &BTreeMap<String, String>,
-    key: &str,
-    kind: Kind,
-) -> Option<f64> {
+fn find(file: &BTreeMap<String, String>, admin: &BTreeMap<String, String>, key: &str, kind: Kind) -> Option<f64> {
     [admin, file].into_iter().find_map(|layer| kind.parse(layer.get(key)?))
 }
 
@@ -235,7 +229,11 @@ mod tests {
         let cell = values.intern("share", Kind::Percent);
         for (key, value, said) in [
             ("share", "200", "share: \"200\" is not a number from 0 to 100"),
-            ("upstream.maintenance_mode.app", "x", "upstream.maintenance_mode.app: \"x\" is not a number from 0 to 100"),
+            (
+                "upstream.maintenance_mode.app",
+                "x",
+                "upstream.maintenance_mode.app: \"x\" is not a number from 0 to 100",
+            ),
             ("", "1", "\"\" is not a key: 1 to 256 bytes, none of them a blank or a control character"),
             ("a b", "1", "\"a b\" is not a key: 1 to 256 bytes, none of them a blank or a control character"),
             ("long", &"x".repeat(1025), "long: longer than 1024 bytes"),

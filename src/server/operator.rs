@@ -9,6 +9,7 @@ use crate::admin::{self, AdminState, CertificateStatus, ClusterStatus, ListenerS
 use crate::cluster::Resource;
 use crate::runtime::control::{self, Control, ControlListener, Sender};
 use crate::runtime::net::{ListenOptions, Listener};
+use crate::runtime_values::{Entry, Refusal};
 use crate::stats::{Filter, Snapshot};
 
 /// What an operator wants of the control thread.
@@ -113,6 +114,14 @@ impl AdminState for Operator {
 
     fn reopen_logs(&self) {
         self.order(Order::ReopenLogs);
+    }
+
+    fn runtime(&self) -> Vec<Entry> {
+        self.process.borrow().values.entries()
+    }
+
+    fn modify_runtime(&self, changes: &[(String, String)]) -> Result<(), Refusal> {
+        self.process.borrow_mut().values.modify(changes)
     }
 
     fn drain_listeners(&self, _graceful: bool) {

@@ -47,7 +47,11 @@ impl Stream {
 
     pub(super) fn find_route(&mut self) {
         let Some(head) = &self.info.request else { return };
-        self.route = self.listener.routes.find(head, self.info.connection.peer(), fastrand::f64() * 100.0).map(|route| route.index);
+        self.route = self
+            .listener
+            .routes
+            .find(head, self.info.connection.peer(), fastrand::f64() * 100.0)
+            .map(|route| route.index);
         if let Some(route) = self.route.map(|route| self.listener.route(route)) {
             if !route.name.is_empty() {
                 self.info.route = Some(route.name.clone());

@@ -27,6 +27,7 @@ mod keep_alive;
 mod proxy_protocol;
 mod refused;
 mod routes;
+mod runtime_values;
 mod sockets;
 mod stale_pool;
 mod tcp;

@@ -12,8 +12,7 @@ fn fault(delay: Option<(u64, f64)>, abort: Option<(u16, f64)>) -> config::Filter
             duration: Duration::from_millis(millis),
             percent: config::Percent::fixed(percent),
         }),
-        abort: abort
-            .map(|(status, percent)| config::FaultAbort { status, percent: config::Percent::fixed(percent) }),
+        abort: abort.map(|(status, percent)| config::FaultAbort { status, percent: config::Percent::fixed(percent) }),
     })
 }
 

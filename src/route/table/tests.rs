@@ -149,7 +149,10 @@ fn what_cannot_be_built() {
     assert!(index == 1 && matches!(error, BuildError::Regex(_)), "{error}");
     routes[1].matches.path = None;
     routes[1].matches.host = vec![HostPattern::Suffix("example.com".into())];
-    assert_eq!(RouteTable::build(&routes, &http(), &mut RuntimeValues::default(), |_| 0).unwrap_err(), (1, BuildError::Value("host")));
+    assert_eq!(
+        RouteTable::build(&routes, &http(), &mut RuntimeValues::default(), |_| 0).unwrap_err(),
+        (1, BuildError::Value("host"))
+    );
 }
 
 fn pick<'a>(rng: &mut fastrand::Rng, choices: &[&'a str]) -> &'a str {
