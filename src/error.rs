@@ -82,6 +82,10 @@ pub enum Timeout {
     MaxStreamDuration,
     /// The client's own `grpc-timeout`.
     Grpc,
+    /// `per_try_timeout`
+    PerTry,
+    /// `per_try_idle_timeout`
+    PerTryIdle,
 }
 
 /// Envoy's response flags: why a response is what it is, in two letters.
@@ -215,7 +219,7 @@ impl Error {
     /// The status a client gets, where a response has not begun (Envoy's codes).
     pub fn status(self) -> u16 {
         match (self.kind, self.side) {
-            (Kind::Timeout(Timeout::Route), _) => 504,
+            (Kind::Timeout(Timeout::Route | Timeout::PerTry | Timeout::PerTryIdle), _) => 504,
             (Kind::Timeout(Timeout::StreamIdle | Timeout::MaxStreamDuration | Timeout::Grpc), _) => 504,
             (Kind::Timeout(_), _) => 408,
             (Kind::NoRoute, _) => 404,
@@ -233,7 +237,9 @@ impl Error {
             (Kind::Overflow | Kind::Maintenance, _) => ResponseFlags::UPSTREAM_OVERFLOW,
             (Kind::Refused | Kind::ConnectTimeout | Kind::Tls, _) => ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
             (Kind::Reset | Kind::Unprocessed, _) => ResponseFlags::UPSTREAM_REMOTE_RESET,
-            (Kind::Timeout(Timeout::Route), _) => ResponseFlags::UPSTREAM_REQUEST_TIMEOUT,
+            (Kind::Timeout(Timeout::Route | Timeout::PerTry | Timeout::PerTryIdle), _) => {
+                ResponseFlags::UPSTREAM_REQUEST_TIMEOUT
+            }
             (Kind::Timeout(Timeout::MaxStreamDuration | Timeout::Grpc), _) => ResponseFlags::DURATION_TIMEOUT,
             (Kind::Timeout(_), _) => ResponseFlags::STREAM_IDLE_TIMEOUT,
             (Kind::Protocol(_), _) => ResponseFlags::UPSTREAM_PROTOCOL_ERROR,
@@ -279,6 +285,8 @@ impl Timeout {
             Timeout::StreamFlush => "stream_flush_timeout",
             Timeout::MaxStreamDuration => "max_duration_timeout",
             Timeout::Grpc => "grpc_timeout",
+            Timeout::PerTry => "upstream_per_try_timeout",
+            Timeout::PerTryIdle => "upstream_per_try_idle_timeout",
         }
     }
 }

@@ -6,12 +6,15 @@
 
 pub mod balance;
 mod breaker;
+pub mod health;
 mod host;
 mod host_view;
 mod keeper;
 mod membership;
 mod originals;
+mod tempo;
 mod plan;
+mod retry;
 mod roster;
 mod view;
 
@@ -23,6 +26,8 @@ pub use host_view::HostView;
 pub use keeper::Keeper;
 pub use membership::Membership;
 pub use plan::Plan;
+pub use retry::{Asked, Decision, Pace, Refusal, RetryCx, RetryEvent, RetryPolicy, RetryState};
+pub use tempo::Tempo;
 pub use view::{ClientTls, ClusterView};
 
 use crate::config;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::balance::{Balancer, Rendezvous};
 use super::host_view::HostViews;
 use super::originals::Originals;
-use super::{Cluster, Health, HostView, Plan, Resource};
+use super::{Cluster, Health, HostView, Plan, Resource, Tempo};
 use crate::config::{ClusterProtocol, Discovery};
 use crate::runtime::{Published, Reader, Rt};
 use crate::stats::{ClusterStats, ClusterUdpStats, Handle, Http2Stats, TlsStats};
@@ -39,6 +39,8 @@ pub struct ClusterView {
     /// TLS with its hosts.
     pub tls: Option<ClientTls>,
     pub rt: Rt,
+    /// How fast its hosts answer; known where a route races.
+    pub tempo: RefCell<Tempo>,
     reader: Reader<Plan>,
     members: RefCell<Members>,
     rng: RefCell<fastrand::Rng>,
@@ -84,6 +86,7 @@ impl ClusterView {
                 .tls
                 .as_ref()
                 .map(|tls| ClientTls { context: tls.context.reader(), stats: tls.stats.worker(rt.worker_index()) }),
+            tempo: RefCell::default(),
             reader,
             members: RefCell::new(members),
             rng: RefCell::new(rng),

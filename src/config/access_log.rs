@@ -78,7 +78,7 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<AccessLog> {
     Some(AccessLog { path: path?, format })
 }
 
-fn read_path(cx: &Cx, node: &Node) -> Option<LogPath> {
+pub(super) fn read_path(cx: &Cx, node: &Node) -> Option<LogPath> {
     match read::string(cx, node)?.as_str() {
         "stdout" => Some(LogPath::Stdout),
         "stderr" => Some(LogPath::Stderr),

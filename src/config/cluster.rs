@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::text::{Complaint, Cx, Kind, Node, Object, read, write};
-use super::{ClusterTls, Http2, address, http2, tls};
+use super::{ClusterTls, HealthCheck, Http2, address, health_check, http2, tls};
 use crate::runtime::net::Addr;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,7 +31,13 @@ pub struct Cluster {
     /// A connection is closed after this many requests. `None`: never ("off", the default).
     #[serde(serialize_with = "write::or_off")]
     pub max_requests_per_connection: Option<u64>,
+    /// A connection takes no further request when it is so old. `None`: never ("off", the default).
+    #[serde(serialize_with = "write::duration_or_off")]
+    pub max_connection_duration: Option<Duration>,
     pub circuit_breaker: CircuitBreaker,
+    /// Default: hosts are not checked, and taken to be healthy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
     /// The header that tells a host for whom a connection is. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy_protocol: Option<ProxyVersion>,
@@ -163,7 +169,9 @@ impl Cluster {
             idle_timeout: Some(Duration::from_secs(60)),
             max_idle_connections: 1024,
             max_requests_per_connection: None,
+            max_connection_duration: None,
             circuit_breaker: CircuitBreaker::default(),
+            health_check: None,
             proxy_protocol: None,
         }
     }
@@ -180,16 +188,7 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
     const PROXY_VERSIONS: &[(&str, ProxyVersion)] = &[("v1", ProxyVersion::V1), ("v2", ProxyVersion::V2)];
     let default = Cluster::new(Vec::new());
     let mut o = cx.object(node)?;
-    o.later(&[
-        "dns",
-        "health_check",
-        "outlier_detection",
-        "slow_start",
-        "subsets",
-        "hash",
-        "zone_aware",
-        "panic_threshold",
-    ]);
+    o.later(&["dns", "outlier_detection", "slow_start", "subsets", "hash", "zone_aware", "panic_threshold"]);
     let (discovery, endpoints) = read_hosts(cx, &mut o);
     let protocol = o.optional("protocol", default.protocol, read::one_of(PROTOCOLS));
     let cluster = Cluster {
@@ -210,7 +209,13 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
             default.max_requests_per_connection,
             read::integer_or("off", 1..=u64::MAX),
         ),
+        max_connection_duration: o.optional(
+            "max_connection_duration",
+            default.max_connection_duration,
+            read::or_off(read::timeout),
+        ),
         circuit_breaker: o.optional("circuit_breaker", default.circuit_breaker, read_circuit_breaker),
+        health_check: o.maybe("health_check", |cx, node| read_health_check(cx, node, discovery, protocol)),
         proxy_protocol: o.maybe("proxy_protocol", read::one_of(PROXY_VERSIONS)),
         endpoints: Vec::new(),
     };
@@ -219,6 +224,14 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
     }
     o.finish();
     Some(Cluster { endpoints: endpoints?, ..cluster })
+}
+
+fn read_health_check(cx: &Cx, node: &Node, discovery: Discovery, protocol: ClusterProtocol) -> Option<HealthCheck> {
+    if discovery == Discovery::OriginalDst {
+        return cx
+            .refuse(node, "has no meaning where \"discovery\" is \"original_dst\": hosts come and go with clients");
+    }
+    health_check::read(cx, node, protocol)
 }
 
 /// How hosts are found, and those that are named.

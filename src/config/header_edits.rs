@@ -99,7 +99,7 @@ pub(super) fn header_entries<'t>(
 }
 
 /// A header that the operator may change. Framing and routing are the proxy's own.
-fn editable(text: &str) -> Result<HeaderName, Complaint> {
+pub(super) fn editable(text: &str) -> Result<HeaderName, Complaint> {
     let name = read::check_header_name(text)?;
     let (whose, hint) = match name.id() {
         HeaderId::Host => ("routes the request", "the host is changed by \"rewrite\": { \"host\": ... }"),

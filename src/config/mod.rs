@@ -13,6 +13,7 @@ mod cluster;
 mod file;
 mod filter;
 mod header_edits;
+mod health_check;
 mod http;
 mod http2;
 mod listener;
@@ -22,8 +23,11 @@ mod matcher;
 mod path_text;
 mod percent;
 mod pin;
+mod priority;
+mod race;
 mod reach;
 mod regex;
+mod retry;
 mod rewrite;
 mod route;
 mod route_l4;
@@ -31,6 +35,7 @@ mod route_match;
 mod runtime;
 mod tcp;
 mod san;
+mod shadow;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -59,6 +64,9 @@ pub use self::filter::{
     FilterOverride, GrpcStats, GrpcWeb, HeaderMutation, IpRanges, LocalRateLimit, SniCluster,
 };
 pub use self::header_edits::{HeaderEdits, HeaderTemplate};
+pub use self::health_check::{
+    GrpcProbe, HealthCheck, HealthCheckLog, HttpProbe, Payload, Probe, RedisProbe, Statuses, TcpProbe,
+};
 pub use self::http::{EscapedSlashes, Http, ServerHeader, Underscores, Upgrade, Versions};
 pub use self::http2::Http2;
 pub use self::listener::{Chains, Listener, ProxyProtocol};
@@ -67,13 +75,17 @@ pub use self::load::{MAX_FILE, load, parse};
 pub use self::matcher::{Matcher, Pattern};
 pub use self::percent::Percent;
 pub use self::pin::{Pin, parse as parse_pin};
+pub use self::priority::Priority;
+pub use self::race::{Race, RaceAfter};
 pub use self::regex::{full_regex, partial_regex};
+pub use self::retry::{BackOff, ResetFormat, ResetHeader, Retry, RetryAfter, RetryOn};
 pub use self::rewrite::Rewrite;
 pub use self::route::{Connect, Route};
 pub use self::route_l4::{L4Action, L4Match, L4Route};
 pub use self::route_match::{HostPattern, Match, PathMatch, PathPattern, TlsMatch};
 pub use self::runtime::{Runtime, RuntimeScalar};
 pub use self::san::San;
+pub use self::shadow::Shadow;
 pub use self::tcp::{Tcp, Tunnel};
 pub(crate) use self::text::nearest::nearest;
 pub use self::text::{Problem, Problems};

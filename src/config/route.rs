@@ -7,8 +7,10 @@ use serde::Serialize;
 
 use super::rewrite::{self, Rewrite};
 use super::text::{Complaint, Cx, Node, Object, read, write};
-use super::{Action, Filter, FilterOverride, HeaderEdits, Http, Match, PathPattern, Upgrade};
-use super::{action, filter, header_edits, http, reach, route_match};
+use super::{
+    Action, Filter, FilterOverride, HeaderEdits, Http, Match, PathPattern, Priority, Race, Retry, Shadow, Upgrade,
+};
+use super::{action, filter, header_edits, http, race, reach, retry, route_match, shadow};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Route {
@@ -24,9 +26,23 @@ pub struct Route {
     /// In place of the listener's `stream_idle_timeout`, where given; `Some(None)` is "off".
     #[serde(serialize_with = "write::own_duration_or_off", skip_serializing_if = "Option::is_none")]
     pub idle_timeout: Option<Option<Duration>>,
+    /// In place of the listener's `max_stream_duration`, where given; `Some(None)` is "off".
+    #[serde(serialize_with = "write::own_duration_or_off", skip_serializing_if = "Option::is_none")]
+    pub max_stream_duration: Option<Option<Duration>>,
     /// Most that a `grpc-timeout` may ask for. Default off.
     #[serde(serialize_with = "write::duration_or_off")]
     pub grpc_timeout_max: Option<Duration>,
+    /// Default default.
+    #[serde(skip_serializing_if = "Priority::is_default")]
+    pub priority: Priority,
+    /// `None`: only what cannot do harm is sent again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// `None`: one host is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub race: Option<Race>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shadow: Vec<Shadow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rewrite: Option<Rewrite>,
     pub request_headers: HeaderEdits,
@@ -67,7 +83,12 @@ impl Route {
             action,
             timeout: Some(Duration::from_secs(15)),
             idle_timeout: None,
+            max_stream_duration: None,
             grpc_timeout_max: None,
+            priority: Priority::default(),
+            retry: None,
+            race: None,
+            shadow: Vec::new(),
             rewrite: None,
             request_headers: HeaderEdits::default(),
             response_headers: HeaderEdits::default(),
@@ -88,14 +109,11 @@ const CONNECT: &[(&str, Connect)] = &[("forward", Connect::Forward), ("terminate
 
 /// Keys of features to come.
 const LATER: &[&str] = &[
-    "retry",
-    "shadow",
     "hash",
     "tracing",
     "rate_limits",
     "cors",
     "per_try_timeout",
-    "max_stream_duration",
     "grpc_timeout_offset",
     "metadata",
     "early_data",
@@ -132,7 +150,12 @@ fn read(cx: &Cx, node: &Node, listener: &RouteCx) -> Option<Route> {
         action: default.action,
         timeout: o.optional("timeout", default.timeout, read::or_off(read::timeout)),
         idle_timeout: o.maybe("idle_timeout", read::or_off(read::timeout)),
+        max_stream_duration: o.maybe("max_stream_duration", read::or_off(read::timeout)),
         grpc_timeout_max: o.optional("grpc_timeout_max", default.grpc_timeout_max, read::or_off(read::timeout)),
+        priority: o.optional("priority", default.priority, read::one_of(Priority::NAMES)),
+        retry: o.maybe("retry", retry::read),
+        race: o.maybe("race", race::read),
+        shadow: o.optional("shadow", default.shadow, read::one_or_list(shadow::read)),
         rewrite,
         request_headers: o.optional("request_headers", default.request_headers, header_edits::read),
         response_headers: o.optional("response_headers", default.response_headers, header_edits::read),
@@ -142,12 +165,31 @@ fn read(cx: &Cx, node: &Node, listener: &RouteCx) -> Option<Route> {
     };
     o.finish();
     let action = action?;
-    if !matches!(action, Action::Cluster(_) | Action::Clusters(_)) && route.rewrite.is_some() {
-        cx.warn(node, "\"rewrite\" has no effect: nothing is forwarded");
-    }
     let route = Route { action, ..route };
+    warn_of_idle_keys(cx, node, &route);
     check_connect(cx, node, &route, listener);
     Some(route)
+}
+
+/// What is about forwarding has no effect where nothing is forwarded, and one limit none behind a shorter one.
+fn warn_of_idle_keys(cx: &Cx, node: &Node, route: &Route) {
+    if !matches!(route.action, Action::Cluster(_) | Action::Clusters(_)) {
+        let keys = [
+            ("rewrite", route.rewrite.is_some()),
+            ("priority", !route.priority.is_default()),
+            ("retry", route.retry.is_some()),
+            ("race", route.race.is_some()),
+            ("shadow", !route.shadow.is_empty()),
+        ];
+        for (key, _) in keys.iter().filter(|(_, given)| *given) {
+            cx.warn(node, format!("\"{key}\" has no effect: nothing is forwarded"));
+        }
+    }
+    if let (Some(timeout), Some(retry)) = (route.timeout, &route.retry)
+        && retry.per_try_timeout.is_some_and(|per_try| per_try >= timeout)
+    {
+        cx.warn(node, "\"retry.per_try_timeout\" has no effect: it is not shorter than \"timeout\"");
+    }
 }
 
 /// A route ends only a CONNECT that it takes, and that goes to a cluster.

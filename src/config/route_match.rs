@@ -200,7 +200,7 @@ fn read_pattern(cx: &Cx, node: &Node, reach: Reach, http: &Http) -> Option<Strin
     }
 }
 
-fn read_headers(cx: &Cx, node: &Node) -> Option<Vec<(HeaderName, Matcher)>> {
+pub(super) fn read_headers(cx: &Cx, node: &Node) -> Option<Vec<(HeaderName, Matcher)>> {
     let entries = header_entries(cx, node, |text| {
         let name = read::check_header_name(text)?;
         match name.id() {

@@ -22,6 +22,21 @@ pub struct ClusterRef {
     pub slot: usize,
 }
 
+/// Copies of requests go to this cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shadow {
+    pub cluster: ClusterRef,
+    /// Of the requests, 0 to 100.
+    pub percent: f64,
+}
+
+impl Shadow {
+    pub(super) fn new(shadow: &config::Shadow, resolve: &impl Fn(&str) -> usize) -> Shadow {
+        let name = shadow.cluster.as_str();
+        Shadow { cluster: ClusterRef { name: name.into(), slot: resolve(name) }, percent: shadow.percent }
+    }
+}
+
 /// Clusters that share the requests of a route.
 #[derive(Debug, Clone)]
 pub struct WeightedClusters {

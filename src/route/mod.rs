@@ -17,7 +17,7 @@ mod table;
 #[cfg(test)]
 mod testing;
 
-pub use action::{Action, ClusterRef, Respond, WeightedClusters};
+pub use action::{Action, ClusterRef, Respond, Shadow, WeightedClusters};
 pub use client_cert::{Element as CertElement, apply as apply_client_cert};
 pub use forwarded::{Forwarded, IpText, apply as apply_forwarded};
 pub use host::normalise_host;

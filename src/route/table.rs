@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use nuncio_http::{Method, RequestHead};
 
-use super::action::Action;
+use super::action::{Action, Shadow};
 use super::index::HostIndex;
 use super::matcher::{HeaderMatcher, QueryMatcher};
 use super::path::PathOptions;
 use super::predicate::{PathPredicate, Predicate, Subject, normalise_pattern};
 use super::rewrite::Rewrite;
-use crate::config::{self, Connect, FilterOverride, HeaderEdits, HostPattern, Http, Upgrade};
+use crate::cluster::RetryPolicy;
+use crate::config::{self, Connect, FilterOverride, HeaderEdits, HostPattern, Http, Priority, Race, Upgrade};
 use crate::runtime_values::{RuntimePercent, RuntimeValues};
 use crate::tls::Peer;
 
@@ -36,8 +37,18 @@ pub struct Route {
     pub timeout: Option<Duration>,
     /// In place of the listener's `stream_idle_timeout`, where given; `Some(None)` is "off".
     pub idle_timeout: Option<Option<Duration>>,
+    /// In place of the listener's `max_stream_duration`, where given; `Some(None)` is "off".
+    pub max_stream_duration: Option<Option<Duration>>,
     /// Most that the client of a gRPC request may ask for; `None` is "off".
     pub grpc_timeout_max: Option<Duration>,
+    /// Which of a cluster's circuit breakers counts its requests.
+    pub priority: Priority,
+    /// When a request is sent again.
+    pub retry: RetryPolicy,
+    /// When a second host is asked; `None`: never.
+    pub race: Option<Race>,
+    /// Where copies of its requests go.
+    pub shadow: Vec<Shadow>,
     pub rewrite: Option<Rewrite>,
     /// The route's own or else the listener's.
     pub upgrades: Vec<Upgrade>,
@@ -122,7 +133,12 @@ impl Route {
             action: Action::new(&config.action, options, resolve)?,
             timeout: config.timeout,
             idle_timeout: config.idle_timeout,
+            max_stream_duration: config.max_stream_duration,
             grpc_timeout_max: config.grpc_timeout_max,
+            priority: config.priority,
+            retry: config.retry.as_ref().map(RetryPolicy::new).transpose()?.unwrap_or_default(),
+            race: config.race.clone(),
+            shadow: config.shadow.iter().map(|shadow| Shadow::new(shadow, resolve)).collect(),
             rewrite: config.rewrite.as_ref().map(|rewrite| Rewrite::new(rewrite, options)).transpose()?,
             upgrades,
             connect: config.connect,

@@ -24,20 +24,7 @@ pub(super) fn head_with(target: &str, fields: &[(&str, &[u8])]) -> RequestHead {
 
 /// A route to the cluster "app" that matches everything.
 pub(super) fn route() -> config::Route {
-    config::Route {
-        name: String::new(),
-        matches: config::Match::default(),
-        action: config::Action::Cluster("app".into()),
-        timeout: None,
-        idle_timeout: None,
-        grpc_timeout_max: None,
-        rewrite: None,
-        request_headers: config::HeaderEdits::default(),
-        response_headers: config::HeaderEdits::default(),
-        upgrades: None,
-        connect: config::Connect::Forward,
-        filters: Default::default(),
-    }
+    config::Route { timeout: None, ..config::Route::new(config::Action::Cluster("app".into())) }
 }
 
 /// A path match as the configuration has it.

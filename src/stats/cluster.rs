@@ -24,6 +24,7 @@ scope! {
         upstream_cx_destroy_remote_with_active_rq: Counter,
         upstream_cx_idle_timeout: Counter,
         upstream_cx_max_requests: Counter,
+        upstream_cx_max_duration_reached: Counter,
         upstream_cx_none_healthy: Counter,
         upstream_cx_protocol_error: Counter,
         upstream_cx_rx_bytes_total: Counter,
@@ -38,12 +39,29 @@ scope! {
         upstream_rq_maintenance_mode: Counter,
         upstream_rq_cancelled: Counter,
         upstream_rq_timeout: Counter,
+        upstream_rq_per_try_timeout: Counter,
+        upstream_rq_per_try_idle_timeout: Counter,
         upstream_rq_rx_reset: Counter,
         upstream_rq_tx_reset: Counter,
         upstream_rq_retry: Counter,
         upstream_rq_retry_success: Counter,
         upstream_rq_retry_limit_exceeded: Counter,
+        /// A retry was wanted, and the cluster had none left.
+        upstream_rq_retry_overflow: Counter,
+        upstream_rq_retry_backoff_exponential: Counter,
+        upstream_rq_retry_backoff_ratelimited: Counter,
+        /// Responses that were not taken, by status code.
+        retry_upstream_rq: Codes = "retry.upstream_rq_",
+        /// A second host was asked because the first was slow.
+        upstream_rq_race_started: Counter,
+        upstream_rq_race_won_by_other: Counter,
+        /// Hosts that were asked besides and did not answer first.
+        upstream_rq_race_cancelled: Counter,
         upstream_rq_completed: Counter,
+        /// Copies of requests that were for another cluster.
+        upstream_rq_shadow: Counter,
+        /// Copies that were not sent, or not whole: no host, a closed breaker, a slow host.
+        upstream_rq_shadow_dropped: Counter,
         upstream_rq_time: Histogram,
         upstream_rq_1xx: Counter,
         upstream_rq_2xx: Counter,
@@ -67,6 +85,11 @@ scope! {
 }
 
 impl ClusterStats {
+    /// Counts a response in whose place another one is asked for.
+    pub fn retried(&self, status: u16) {
+        self.retry_upstream_rq.count(status);
+    }
+
     /// Counts the final response to a request by class and code; `upstream_rq_completed` is counted by the caller.
     #[inline]
     pub fn response(&self, status: u16) {

@@ -16,6 +16,11 @@ pub struct HostStats {
 }
 
 impl HostStats {
+    /// A request was answered.
+    pub fn answered(&self, status: u16) {
+        if status >= 500 { self.rq_error.inc() } else { self.rq_success.inc() }
+    }
+
     /// Each value under Envoy's name, in the order of Envoy's `/clusters`.
     pub fn values(&self) -> [(&'static str, i64); 8] {
         let count = |counter: &SharedCounter| i64::try_from(counter.get()).unwrap_or(i64::MAX);

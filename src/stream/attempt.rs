@@ -1,68 +1,224 @@
-//! Sending the request to a host: which one, over which connection, and again when a kept connection turns out dead.
+//! Sending the request to hosts: which one, over which connection, and what is kept to send it again.
+//!
+//! ```text
+//!   start --host, permit--> Acquiring --connection--> Open ----------------- head accepted --> Open, to the end
+//!                 ^              |                      |
+//!                 |              +-- failed, timed out, refused, an answer nobody wants (`retry`)
+//!                 |                             |
+//!                 +--- Waiting (back-off) <-----+--> or the client is told
+//! ```
+//! One [`Sending`] a stream holds what all tries share: the permit, the parts of the request that were sent, the policy's
+//! state. A [`Try`] is one host; the stream has one, and for a while a second, its rival (`race`).
+//!
+//! **Who owns what.** The try owns its connection until it ends: a clean end gives it back to the pool, dropping the try closes
+//! it or resets its stream. **Who wakes.** The connection's socket, the pool's queue, and the stream's timer, which is set to
+//! [`Attempt::deadline`] too. **Cancel.** Dropping the stream drops both tries and all permits.
 
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::ends::Outcome;
+use super::race::Racing;
 use super::replay::Replay;
 use super::run::Stream;
-use crate::cluster::{ClusterView, HostView, Permit, Resource};
-use crate::error::{Error, Kind, Phase, Side};
+use crate::cluster::{ClusterView, HostView, Permit, Resource, RetryPolicy, RetryState};
+use crate::error::{Error, Kind, Phase, Timeout};
 use crate::filter::Part;
+use crate::listener::ListenerView;
 use crate::route::{Action, Route};
 use crate::upstream::acquire::Acquire;
-use crate::upstream::{Exchange, Wanted};
-
-/// Times a request is sent again that upstreams said they did not act on.
-const UNPROCESSED_RETRIES: u8 = 3;
+use crate::upstream::{Exchange, FromUpstream, Wanted};
 
 /// The upstream's end of a stream.
-pub(super) enum Attempt {
-    None,
-    Acquiring(Box<Sending>, Acquire),
-    Open(Box<Sending>, Box<Exchange>),
+#[derive(Default)]
+pub(super) struct Attempt(pub(super) Option<Box<Sending>>);
+
+/// What all tries of a stream share.
+pub(super) struct Sending {
+    pub(super) view: Rc<ClusterView>,
+    pub(super) wanted: Wanted,
+    _active: Active,
+    pub(super) replay: Replay,
+    /// The head of the response was taken: what goes wrong from now on cannot be mended.
+    pub(super) accepted: bool,
+    /// `None` while it waits for its next try.
+    pub(super) current: Option<Try>,
+    /// The next try begins then.
+    pub(super) pause: Option<Instant>,
+    pub(super) retry: Retrying,
+    pub(super) race: Racing,
 }
 
-/// What all attempts of a stream share.
-pub(super) struct Sending {
+/// What was made of failures so far.
+pub(super) struct Retrying {
+    /// The route's place in the table of the listener.
+    route: usize,
+    /// The route's policy is not this request's: its client asks for more, or it is one that is never sent again.
+    pub(super) policy: Option<Box<RetryPolicy>>,
+    pub(super) state: RetryState,
+    /// As long as a retry is under way.
+    pub(super) permit: Option<Permit>,
+    /// Hosts that have failed it.
+    pub(super) tried: Vec<Rc<HostView>>,
+}
+
+impl Retrying {
+    pub(super) fn route(&self) -> usize {
+        self.route
+    }
+
+    /// What may be sent again.
+    pub(super) fn policy<'a>(&'a self, listener: &'a ListenerView) -> &'a RetryPolicy {
+        self.policy.as_deref().unwrap_or(&listener.route(self.route).retry)
+    }
+}
+
+/// The request counts against its cluster as long as this lives.
+struct Active {
     view: Rc<ClusterView>,
-    host: Rc<HostView>,
-    /// The request counts against its cluster until the stream ends.
     _permit: Permit,
-    /// Times it was sent again.
-    retries: u8,
-    replay: Replay,
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.view.stats.upstream_rq_active.dec();
+    }
+}
+
+/// The request and one host.
+pub(super) struct Try {
+    pub(super) host: Busy,
+    pub(super) state: State,
+    /// When the connection was there.
+    pub(super) since: Option<Instant>,
+    /// `per_try_timeout`, from when there are a connection and the whole request
+    due: Option<Instant>,
+    /// `per_try_idle_timeout`, moved by what comes from the host.
+    idle_due: Option<Instant>,
+}
+
+#[allow(clippy::large_enum_variant, reason = "it is on the heap, with its stream's sending")]
+pub(super) enum State {
+    Acquiring(Acquire),
+    Open(Exchange),
+}
+
+/// A host that has one more request as long as this lives.
+pub(super) struct Busy(Rc<HostView>);
+
+impl Busy {
+    pub(super) fn new(host: Rc<HostView>) -> Busy {
+        host.request_started();
+        Busy(host)
+    }
+}
+
+impl std::ops::Deref for Busy {
+    type Target = Rc<HostView>;
+
+    fn deref(&self) -> &Rc<HostView> {
+        &self.0
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.request_ended();
+    }
+}
+
+impl Try {
+    pub(super) fn new(host: Rc<HostView>, acquire: Acquire) -> Try {
+        Try { host: Busy::new(host), state: State::Acquiring(acquire), since: None, due: None, idle_due: None }
+    }
+
+    pub(super) fn exchange(&mut self) -> Option<&mut Exchange> {
+        match &mut self.state {
+            State::Open(exchange) => Some(exchange),
+            State::Acquiring(_) => None,
+        }
+    }
+
+    /// The connection is there. `received`: the request is here whole.
+    pub(super) fn open(&mut self, exchange: Exchange, policy: &RetryPolicy, received: bool, now: Instant) {
+        self.since = Some(now);
+        self.due = policy.per_try_timeout.filter(|_| received).map(|limit| now + limit);
+        self.idle_due = policy.per_try_idle_timeout.map(|limit| now + limit);
+        self.state = State::Open(exchange);
+    }
+
+    /// Its answer is the one, or nobody counts on it any more: what it takes from now on is the stream's business.
+    pub(super) fn on_accepted(&mut self) {
+        self.due = None;
+        self.idle_due = None;
+    }
+
+    /// The connection has to be there, or the response, by then.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let connect = match &self.state {
+            State::Acquiring(acquire) => acquire.deadline(),
+            State::Open(_) => None,
+        };
+        [connect, self.due, self.idle_due].into_iter().flatten().min()
+    }
+
+    /// A limit of one try has passed. The connect timeout is found by the connect itself.
+    pub(super) fn expired(&self, now: Instant) -> Option<Timeout> {
+        let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let rows = [(self.due, Timeout::PerTry), (self.idle_due, Timeout::PerTryIdle)];
+        rows.into_iter().find(|(at, _)| passed(*at)).map(|(_, timeout)| timeout)
+    }
 }
 
 impl Attempt {
-    /// When the connect has to be done.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        match self {
-            Attempt::Acquiring(_, acquire) => acquire.deadline(),
-            _ => None,
+    fn open(&self) -> Option<&Exchange> {
+        match &self.0.as_ref()?.current.as_ref()?.state {
+            State::Open(exchange) => Some(exchange),
+            State::Acquiring(_) => None,
         }
+    }
+
+    /// The exchange with the host, once there is a connection.
+    pub(super) fn exchange(&mut self) -> Option<&mut Exchange> {
+        self.0.as_mut()?.current.as_mut()?.exchange()
+    }
+
+    /// When to look again, whatever happens.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let sending = self.0.as_ref()?;
+        let tries = sending.current.iter().chain(sending.race.rivals()).filter_map(Try::deadline).min();
+        [tries, sending.pause, sending.race.due()].into_iter().flatten().min()
     }
 
     /// The upstream can take more of the request; if not now, the task is woken when it can.
     pub(super) fn takes_more(&mut self, task: &mut Context<'_>) -> bool {
-        let Attempt::Open(_, exchange) = self else { return false };
+        let Some(exchange) = self.exchange() else { return false };
         !exchange.is_broken() && exchange.poll_room(task).is_ready()
     }
 
     /// The upstream has taken everything that was sent, and can take more.
     pub(super) fn is_caught_up(&self) -> bool {
-        matches!(self, Attempt::Open(_, exchange) if !exchange.has_output() && !exchange.is_broken())
+        self.open().is_some_and(|exchange| !exchange.has_output() && !exchange.is_broken())
     }
 
     /// The upstream will never take another byte.
     pub(super) fn is_broken(&self) -> bool {
-        matches!(self, Attempt::Open(_, exchange) if exchange.is_broken())
+        self.open().is_some_and(Exchange::is_broken)
     }
 
     /// Bytes wait for the upstream's socket.
     pub(super) fn has_output(&self) -> bool {
-        matches!(self, Attempt::Open(_, exchange) if exchange.has_output())
+        self.open().is_some_and(Exchange::has_output)
+    }
+
+    /// The head by which a rival has won.
+    pub(super) fn take_won(&mut self) -> Option<FromUpstream> {
+        self.0.as_mut()?.race.take_head()
+    }
+
+    pub(super) fn view(&self) -> Option<Rc<ClusterView>> {
+        self.0.as_ref().map(|sending| sending.view.clone())
     }
 }
 
@@ -86,154 +242,168 @@ impl Stream {
         })
     }
 
-    /// Picks the first host.
-    pub(super) fn first_attempt(&mut self, view: Rc<ClusterView>, wanted: Wanted) -> Result<(), Error> {
+    /// The first try.
+    pub(super) fn start_attempt(&mut self, view: Rc<ClusterView>, route: &Route, wanted: Wanted) -> Result<(), Error> {
         let Some(permit) = Permit::try_new(&view, Resource::Requests) else {
             view.stats.upstream_rq_pending_overflow.inc();
             view.stats.response(Error::local(Kind::Overflow).status());
             return Err(Error::local(Kind::Overflow));
         };
-        let Some(host) = view.pick() else {
-            view.stats.upstream_cx_none_healthy.inc();
-            return Err(Error::local(Kind::NoHealthyHost));
-        };
+        let host = self.pick_host(&view, &[])?;
+        let current = self.try_host(&view, host, wanted);
         view.stats.upstream_rq_active.inc();
         self.listener.stats.rq_total.inc();
         let sending = Sending {
-            host: host.clone(),
-            _permit: permit,
-            retries: 0,
-            replay: Replay::new(&self.info.connection, self.version),
-            view: view.clone(),
+            wanted,
+            _active: Active { view: view.clone(), _permit: permit },
+            replay: Replay::new(&self.info.connection, self.version, route.retry.max_body_bytes),
+            accepted: false,
+            current: Some(current),
+            pause: None,
+            retry: Retrying {
+                route: route.index,
+                policy: self.own_policy(route),
+                state: RetryState::default(),
+                permit: None,
+                tried: Vec::new(),
+            },
+            race: self.racing(route, &view, wanted),
+            view,
         };
-        sending.host.request_started();
-        self.acquire(Box::new(sending), host, wanted);
+        self.attempt.0 = Some(Box::new(sending));
         Ok(())
     }
 
-    fn acquire(&mut self, sending: Box<Sending>, host: Rc<HostView>, wanted: Wanted) {
-        let acquire = Acquire::new(sending.view.clone(), host, wanted, &self.info.connection);
-        self.info.host = Some(sending.host.clone());
-        self.attempt = Attempt::Acquiring(sending, acquire);
+    /// A host for the next try, another one than those that were tried if there is one.
+    pub(super) fn pick_host(&mut self, view: &Rc<ClusterView>, _tried: &[Rc<HostView>]) -> Result<Rc<HostView>, Error> {
+        view.pick().ok_or_else(|| {
+            view.stats.upstream_cx_none_healthy.inc();
+            Error::local(Kind::NoHealthyHost)
+        })
     }
 
-    /// Waits for the connection and sends the head on it.
+    pub(super) fn try_host(&mut self, view: &Rc<ClusterView>, host: Rc<HostView>, wanted: Wanted) -> Try {
+        self.info.host = Some(host.clone());
+        Try::new(host.clone(), Acquire::new(view.clone(), host, wanted, &self.info.connection))
+    }
+
+    /// Waits for the end of a pause, for the connection, and sends the head on it.
     pub(super) fn poll_attempt(&mut self, task: &mut Context<'_>) -> Result<(), Error> {
-        let Attempt::Acquiring(_, acquire) = &mut self.attempt else { return Ok(()) };
+        self.end_pause()?;
+        let Some(sending) = self.attempt.0.as_deref_mut() else { return Ok(()) };
+        let Some(current) = &mut sending.current else { return Ok(()) };
+        let policy = sending.retry.policy(&self.listener);
+        let now = self.rt.now();
+        if let Some(timeout) = current.expired(now) {
+            let stats = &sending.view.stats;
+            let counter = match timeout {
+                Timeout::PerTryIdle => &stats.upstream_rq_per_try_idle_timeout,
+                _ => &stats.upstream_rq_per_try_timeout,
+            };
+            counter.inc();
+            current.host.stats.rq_timeout.inc();
+            current.on_accepted();
+            return Err(Error::upstream(Kind::Timeout(timeout), Phase::Request));
+        }
+        let State::Acquiring(acquire) = &mut current.state else { return Ok(()) };
         let Poll::Ready(connection) = acquire.poll(task, &self.rt, &self.listener.worker.buffers) else {
             return Ok(());
         };
-        let connection = connection?;
+        let mut exchange = connection?.exchange(&self.listener.upstream_limits, &self.listener.worker.buffers);
         self.moved = true;
-        let Attempt::Acquiring(sending, _) = std::mem::replace(&mut self.attempt, Attempt::None) else { return Ok(()) };
-
-        let mut exchange = connection.exchange(&self.listener.upstream_limits, &self.listener.worker.buffers);
-        let now = self.rt.now();
         self.info.attempts += 1;
         self.info.times.upstream_ready = Some(now);
         self.info.times.upstream_request_start = Some(now);
         self.info.upstream_local = Some(exchange.local_addr().clone());
         sending.view.stats.upstream_rq_total.inc();
-        sending.host.stats.rq_total.inc();
-        let sent = self.send_request(&mut exchange, &sending.replay);
-        self.attempt = Attempt::Open(sending, Box::new(exchange));
+        current.host.stats.rq_total.inc();
+        let sent = match &self.info.request {
+            Some(head) => exchange.send_head(head, self.request.upgrade),
+            None => Err(Error::local(Kind::Local("no_request"))),
+        };
+        let parts = sending.replay.parts();
+        let sent = sent.and_then(|()| parts.into_iter().flatten().try_for_each(|part| exchange.send_part(part)));
+        current.open(exchange, policy, self.request.is_received(), now);
         sent
-    }
-
-    fn send_request(&self, exchange: &mut Exchange, replay: &Replay) -> Result<(), Error> {
-        let Some(head) = &self.info.request else { return Err(Error::local(Kind::Local("no_request"))) };
-        exchange.send_head(head, self.request.upgrade)?;
-        replay.parts().into_iter().flatten().try_for_each(|part| exchange.send_part(part))
     }
 
     /// Sends a part of the request, and keeps it as long as it may have to be sent again.
     pub(super) fn forward(&mut self, part: Part) -> Result<(), Error> {
-        let Attempt::Open(sending, exchange) = &mut self.attempt else {
-            return Err(Error::local(Kind::Local("no_upstream")));
-        };
-        sending.replay.keep(&part, exchange.may_need_replay());
+        let no_upstream = Error::local(Kind::Local("no_upstream"));
+        let Some(sending) = self.attempt.0.as_deref_mut() else { return Err(no_upstream) };
+        let policy = sending.retry.policy(&self.listener);
+        let Some(exchange) = sending.current.as_mut().and_then(Try::exchange) else { return Err(no_upstream) };
+        sending.replay.keep(&part, !sending.accepted && (policy.is_active() || exchange.may_need_replay()));
         if part.is_end() {
             self.info.times.upstream_request_end = Some(self.rt.now());
+        }
+        for shadow in &self.shadows {
+            shadow.offer(&part);
         }
         exchange.send_part(part)
     }
 
     pub(super) fn flush_upstream(&mut self, task: &mut Context<'_>) {
-        let Attempt::Open(_, exchange) = &mut self.attempt else { return };
-        self.moved |= exchange.flush(task);
-    }
-
-    /// The upstream answers: nothing is sent again from now on.
-    pub(super) fn on_response_started(&mut self) {
-        if let Attempt::Open(sending, _) = &mut self.attempt {
-            sending.replay.give_up();
+        if let Some(exchange) = self.attempt.exchange() {
+            self.moved |= exchange.flush(task);
         }
     }
 
-    /// Sends the request once more when that cannot do harm: the upstream said that it has not acted on it (RFC 9113
-    /// section 8.7), or a kept connection was lost before any byte of a response came (RFC 9112 section 9.3.1) and nothing of
-    /// the request had left or it may be sent twice. All of it must still be here.
-    pub(super) fn retry(&mut self, error: Error) -> bool {
-        let Attempt::Open(sending, exchange) = &self.attempt else { return false };
-        let (may, most) = match error.kind {
-            _ if error.side != Side::Upstream || error.phase != Phase::Request => return false,
-            Kind::Unprocessed => (true, UNPROCESSED_RETRIES),
-            Kind::Closed if exchange.is_reused() => {
-                let idempotent = self.info.request.as_ref().is_some_and(|head| head.method.is_idempotent());
-                (exchange.is_unsent() || idempotent && self.request.upgrade.is_none(), 1)
+    /// The request is here whole: from now on its host has so long to answer.
+    pub(super) fn on_request_whole(&mut self, now: Instant) {
+        let Some(sending) = self.attempt.0.as_deref_mut().filter(|sending| !sending.accepted) else { return };
+        let limit = sending.retry.policy(&self.listener).per_try_timeout;
+        if let Some(current) = sending.current.as_mut().filter(|current| current.since.is_some()) {
+            current.due = limit.map(|limit| now + limit);
+        }
+    }
+
+    /// Something has come from the host that is not yet taken.
+    pub(super) fn on_upstream_progress(&mut self) {
+        let Some(sending) = self.attempt.0.as_deref_mut().filter(|sending| !sending.accepted) else { return };
+        let limit = sending.retry.policy(&self.listener).per_try_idle_timeout;
+        if let (Some(limit), Some(current)) = (limit, &mut sending.current) {
+            current.idle_due = Some(self.rt.now() + limit);
+        }
+    }
+
+    /// The response is the one that the client gets: nothing is sent again from now on.
+    pub(super) fn on_response_accepted(&mut self) {
+        let Some(sending) = self.attempt.0.as_deref_mut() else { return };
+        if std::mem::replace(&mut sending.accepted, true) {
+            return;
+        }
+        sending.replay.give_up();
+        sending.retry.permit = None;
+        if sending.retry.state.retries() > 0 {
+            sending.view.stats.upstream_rq_retry_success.inc();
+        }
+        if let Some(current) = &mut sending.current {
+            current.on_accepted();
+            if let (true, Some(since)) = (sending.race.is_on(), current.since) {
+                sending.view.tempo.borrow_mut().record(self.rt.now().saturating_duration_since(since));
             }
-            _ => return false,
-        };
-        if !may || sending.retries >= most || !sending.replay.is_kept() {
-            return false;
         }
-        let Attempt::Open(mut sending, exchange) = std::mem::replace(&mut self.attempt, Attempt::None) else {
-            return false;
-        };
-        let host = exchange.host().clone();
-        drop(exchange);
-        sending.retries += 1;
-        sending.view.stats.upstream_rq_retry.inc();
-        if error.kind == Kind::Closed {
-            sending.view.stats.upstream_rq_stale_connection_retry.inc();
-        }
-        self.acquire(sending, host, Wanted::Fresh);
-        true
-    }
-
-    pub(super) fn attempt_view(&self) -> Option<Rc<ClusterView>> {
-        match &self.attempt {
-            Attempt::None => None,
-            Attempt::Acquiring(sending, _) | Attempt::Open(sending, _) => Some(sending.view.clone()),
-        }
+        sending.end_race();
     }
 
     /// Gives up the upstream: a local reply takes over.
     pub(super) fn drop_attempt(&mut self) {
-        let attempt = std::mem::replace(&mut self.attempt, Attempt::None);
-        if let Attempt::Open(sending, exchange) = attempt {
-            sending.host.stats.rq_error.inc();
-            exchange.abandon();
-        }
+        let Some(sending) = self.attempt.0.take() else { return };
+        sending.current.into_iter().for_each(Try::abandon);
     }
 
     /// The stream is over.
     pub(super) fn end_attempt(&mut self, outcome: Outcome, now: Instant) {
-        let Attempt::Open(sending, exchange) = std::mem::replace(&mut self.attempt, Attempt::None) else { return };
-        let stats = &sending.view.stats;
+        let Some(sending) = self.attempt.0.take() else { return };
+        let Sending { view, current, .. } = *sending;
+        let stats = &view.stats;
+        let Some(Try { host, state: State::Open(exchange), .. }) = current else { return };
         match &self.info.response {
             Some(head) if self.response.is_from_upstream() => {
                 stats.upstream_rq_completed.inc();
                 stats.response(head.status);
-                let host = &sending.host.stats;
-                if head.status >= 500 {
-                    host.rq_error.inc()
-                } else {
-                    host.rq_success.inc()
-                }
-                if sending.retries > 0 {
-                    stats.upstream_rq_retry_success.inc();
-                }
+                host.stats.answered(head.status);
                 if let Some(start) = self.info.times.upstream_request_start {
                     stats.upstream_rq_time.record(now.saturating_duration_since(start));
                 }
@@ -249,9 +419,12 @@ impl Stream {
     }
 }
 
-impl Drop for Sending {
-    fn drop(&mut self) {
-        self.host.request_ended();
-        self.view.stats.upstream_rq_active.dec();
+impl Try {
+    /// It is given up before its end.
+    pub(super) fn abandon(self) {
+        if let State::Open(exchange) = self.state {
+            self.host.stats.rq_error.inc();
+            exchange.abandon();
+        }
     }
 }

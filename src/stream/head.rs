@@ -3,6 +3,7 @@
 use nuncio_http::{HeaderId, HeaderList, Method, Version};
 
 use super::run::Stream;
+use crate::cluster::Asked;
 use crate::config::ServerHeader;
 use crate::error::{Error, ResponseFlags};
 use crate::filter::LocalReply;
@@ -38,6 +39,9 @@ impl Stream {
         let forwarded = route::apply_forwarded(head, peer, self.info.connection.scheme(), http);
         self.info.connection.apply_client_cert(&mut head.headers, http);
         self.info.client = forwarded.client;
+        if forwarded.trusted {
+            self.asked = Asked::take(&mut head.headers);
+        }
         route::apply_request_id(head, forwarded.trusted, http);
         if let Some(via) = &http.via {
             push_via(&mut head.headers, head.version, via);
@@ -58,6 +62,9 @@ impl Stream {
             }
             if let Some(idle) = route.idle_timeout {
                 self.timeouts.set_idle(idle, self.rt.now());
+            }
+            if let Some(most) = route.max_stream_duration {
+                self.timeouts.set_max_duration(most, self.info.start);
             }
         }
         let most = self.route.and_then(|route| self.listener.route(route).grpc_timeout_max);

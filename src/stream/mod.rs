@@ -9,11 +9,15 @@ pub mod edits;
 mod ends;
 mod grpc;
 mod head;
+mod hold;
+mod race;
 mod replay;
 mod reply;
 mod request;
 mod response;
+mod retry;
 mod run;
+mod shadow;
 mod timeouts;
 
 pub use ends::{Downstream, Outcome};

@@ -9,8 +9,6 @@ use nuncio_http::{HeaderList, Version};
 use super::info::ConnectionInfo;
 use crate::filter::{Chunk, Part};
 
-/// Most bytes of a request body kept to send them again.
-const REPLAY_LIMIT: usize = 64 * 1024;
 /// The same for all streams of one downstream connection together.
 const REPLAY_BUDGET: usize = 256 * 1024;
 /// A copy takes at most this much room ahead of its bytes.
@@ -24,6 +22,7 @@ struct Kept {
     /// What stands behind the body, if it has come.
     end: Option<End>,
     bytes: usize,
+    most: usize,
     /// Counts them.
     connection: Rc<ConnectionInfo>,
 }
@@ -42,13 +41,13 @@ enum End {
 }
 
 impl Replay {
-    /// For a request that came on `connection` by this version.
-    pub(super) fn new(connection: &Rc<ConnectionInfo>, version: Version) -> Replay {
+    /// For a request that came on `connection` by this version; at most `most` bytes of its body.
+    pub(super) fn new(connection: &Rc<ConnectionInfo>, version: Version, most: usize) -> Replay {
         let body = match version {
             Version::Http10 | Version::Http11 => Body::Shared(Chunk::default()),
             Version::Http2 | Version::Http3 => Body::Copied(Vec::new()),
         };
-        Replay(Some(Kept { body, end: None, bytes: 0, connection: connection.clone() }))
+        Replay(Some(Kept { body, end: None, bytes: 0, most, connection: connection.clone() }))
     }
 
     /// A part is sent. `useful`: it may have to be sent again.
@@ -94,7 +93,7 @@ impl Kept {
         };
         let len = chunk.len();
         let all = self.connection.replay.get() + len;
-        if self.bytes + len > REPLAY_LIMIT || all > REPLAY_BUDGET {
+        if self.bytes + len > self.most || all > REPLAY_BUDGET {
             return false;
         }
         self.bytes += len;
@@ -142,6 +141,8 @@ mod tests {
 
     use super::*;
 
+    const REPLAY_LIMIT: usize = 64 * 1024;
+
     fn connection() -> Rc<ConnectionInfo> {
         Rc::new(ConnectionInfo::between("192.0.2.1:80", "192.0.2.1:80"))
     }
@@ -170,7 +171,7 @@ mod tests {
     fn what_was_sent_is_sent_again() {
         for version in BOTH {
             let connection = connection();
-            let mut replay = Replay::new(&connection, version);
+            let mut replay = Replay::new(&connection, version, REPLAY_LIMIT);
             assert_eq!(again(&replay), Some((Vec::new(), false, 0)), "{version:?}");
             replay.keep(&data(&Bytes::from_static(b"abc"), false), true);
             replay.keep(&data(&Bytes::from_static(b"de"), false), true);
@@ -183,7 +184,7 @@ mod tests {
             drop(replay);
             assert_eq!(connection.replay.get(), 0);
 
-            let mut empty = Replay::new(&connection, version);
+            let mut empty = Replay::new(&connection, version, REPLAY_LIMIT);
             empty.keep(&data(&Bytes::new(), true), true);
             assert_eq!(again(&empty), Some((Vec::new(), true, 0)), "{version:?}");
         }
@@ -192,7 +193,7 @@ mod tests {
     #[test]
     fn only_an_http1_request_holds_the_buffer_it_was_read_into() {
         for version in BOTH {
-            let mut replay = Replay::new(&connection(), version);
+            let mut replay = Replay::new(&connection(), version, REPLAY_LIMIT);
             let mut buffer = BytesMut::with_capacity(16 * 1024);
             buffer.extend_from_slice(b"x");
             let byte = buffer.split().freeze();
@@ -204,7 +205,7 @@ mod tests {
 
     #[test]
     fn copies_of_crumbs_take_little_room() {
-        let mut replay = Replay::new(&connection(), Version::Http2);
+        let mut replay = Replay::new(&connection(), Version::Http2, REPLAY_LIMIT);
         for count in 1..=REPLAY_LIMIT {
             replay.keep(&data(&Bytes::from_static(b"x"), false), true);
             let Some(Kept { body: Body::Copied(body), .. }) = &replay.0 else { panic!("no copy of {count}") };
@@ -218,7 +219,7 @@ mod tests {
             let connection = connection();
             let half = Bytes::from(vec![0; REPLAY_LIMIT / 2]);
             let full = || {
-                let mut replay = Replay::new(&connection, version);
+                let mut replay = Replay::new(&connection, version, REPLAY_LIMIT);
                 replay.keep(&data(&half, false), true);
                 replay.keep(&data(&half, false), true);
                 replay
@@ -232,7 +233,7 @@ mod tests {
 
             let many: Vec<Replay> = (0..REPLAY_BUDGET / REPLAY_LIMIT).map(|_| full()).collect();
             assert!(many.iter().all(Replay::is_kept));
-            let mut other = Replay::new(&connection, version);
+            let mut other = Replay::new(&connection, version, REPLAY_LIMIT);
             other.keep(&data(&Bytes::from_static(b"x"), false), true);
             assert!(!other.is_kept(), "{version:?}: beyond the budget of a connection");
             drop(many);

@@ -32,6 +32,11 @@ pub(super) struct RequestLane {
 }
 
 impl RequestLane {
+    /// Nothing of it follows its head.
+    pub(super) fn is_bodyless(&self) -> bool {
+        self.bodyless
+    }
+
     pub(super) fn new(info: &StreamInfo, upgrade: Option<Upgrade>) -> RequestLane {
         let bodyless = info.request.as_ref().is_none_or(|head| head.body.is_empty());
         RequestLane {
@@ -161,8 +166,10 @@ impl Stream {
         let now = self.rt.now();
         self.info.times.request_end = Some(now);
         if !self.request.tunnel {
-            let timeout = self.route.and_then(|route| self.listener.route(route).timeout);
+            let own = || self.route.and_then(|route| self.listener.route(route).timeout);
+            let timeout = self.asked.as_ref().and_then(|asked| asked.timeout).unwrap_or_else(own);
             self.timeouts.on_request_end(timeout, now);
+            self.on_request_whole(now);
         }
     }
 
@@ -215,7 +222,8 @@ impl Stream {
                 let connect = self.info.request.as_ref().is_some_and(|head| head.method == Method::Connect);
                 let ends_here = connect && route.connect == config::Connect::Terminate;
                 self.edit_request(index)?;
-                self.first_attempt(view, if ends_here { Wanted::Bytes } else { Wanted::Any })
+                self.start_shadows(route);
+                self.start_attempt(view, route, if ends_here { Wanted::Bytes } else { Wanted::Any })
             }
         }
     }

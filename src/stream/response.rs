@@ -1,13 +1,16 @@
 //! The response's way: from the upstream, or from the proxy itself, through the filters to the client.
 
+use std::collections::VecDeque;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use nuncio_http::{BodyLength, HeaderList, Method, ResponseHead};
 
-use super::attempt::Attempt;
 use super::ends::Downstream;
+use super::hold::{Held, Known};
 use super::reply::DRAIN_LIMIT;
+use super::retry::Judgement;
 use super::run::Stream;
 use crate::error::{Error, Kind, Phase, Side};
 use crate::filter::{Chunk, Dir, Offer, Part};
@@ -26,6 +29,10 @@ pub(super) struct ResponseLane {
     received: bool,
     /// The last part went to the client's output.
     done: bool,
+    /// Kept back until it is known whether another answer is wanted.
+    held: Option<Box<Held>>,
+    /// Parts that were held, to go on before others.
+    released: VecDeque<Part>,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +62,16 @@ impl ResponseLane {
 
     pub(super) fn is_local(&self) -> bool {
         matches!(self.source, Source::LocalHead(_) | Source::LocalBody(_))
+    }
+
+    /// When what is held goes on.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.held.as_ref().map(|held| held.until)
+    }
+
+    /// What came of a response counts no more: there will be another.
+    pub(super) fn forget(&mut self) {
+        self.held = None;
     }
 
     /// A local reply takes over; its head stands in the info.
@@ -114,6 +131,9 @@ impl Stream {
     }
 
     fn pull_upstream(&mut self, task: &mut Context<'_>, down: &mut dyn Downstream) -> Result<Pulled, Error> {
+        if let Some(part) = self.response.released.pop_front() {
+            return Ok(self.on_upstream_part(part));
+        }
         if self.response.received {
             // A filter holds the head of a response without a body.
             let held = self.response.is_from_upstream() && !self.response.started;
@@ -121,7 +141,14 @@ impl Stream {
             return Ok(if held { Pulled::Part(end) } else { Pulled::Nothing });
         }
         loop {
-            let Attempt::Open(_, exchange) = &mut self.attempt else { return Ok(Pulled::Nothing) };
+            if self.response.deadline().is_some_and(|until| until <= self.rt.now()) {
+                return Ok(self.release());
+            }
+            if let Some(FromUpstream::Head { head, end }) = self.attempt.take_won() {
+                self.on_upstream_head(head, end);
+                return Ok(Pulled::Head);
+            }
+            let Some(exchange) = self.attempt.exchange() else { return Ok(Pulled::Nothing) };
             let room = match down.poll_room(task) {
                 Poll::Ready(room) => room,
                 // A head needs no window.
@@ -133,7 +160,7 @@ impl Stream {
             };
             let Poll::Ready(part) = exchange.poll_recv(task, room)? else { return Ok(Pulled::Nothing) };
             self.moved = true;
-            self.on_response_started();
+            self.on_upstream_progress();
             match part {
                 FromUpstream::Head { head, .. } if head.is_interim() => {
                     // We answer `Expect` ourselves, so an upstream's 100 is nobody's business.
@@ -141,21 +168,56 @@ impl Stream {
                         down.send_interim(&head)?;
                     }
                 }
-                FromUpstream::Head { head, end } => {
-                    self.on_upstream_head(head, end)?;
-                    return Ok(Pulled::Head);
-                }
-                FromUpstream::Part(part) => {
-                    if part.is_end() {
-                        self.on_upstream_end();
+                FromUpstream::Head { head, end } => match self.judge_head(task, &head, end) {
+                    Judgement::Again => return Ok(Pulled::Nothing),
+                    Judgement::Hold(most) => {
+                        self.response.held = Some(Box::new(Held::new(head, most, self.rt.now())));
                     }
-                    return Ok(Pulled::Part(part));
-                }
+                    Judgement::Take => {
+                        self.on_upstream_head(head, end);
+                        return Ok(Pulled::Head);
+                    }
+                },
+                FromUpstream::Part(part) => match &mut self.response.held {
+                    None => return Ok(self.on_upstream_part(part)),
+                    Some(held) => match held.add(part) {
+                        Known::More => {}
+                        Known::Stream => return Ok(self.release()),
+                        Known::Ended => return Ok(self.judge_held()),
+                    },
+                },
             }
         }
     }
 
-    fn on_upstream_head(&mut self, head: ResponseHead, end: bool) -> Result<(), Error> {
+    /// What was held is whole: another answer may be wanted.
+    fn judge_held(&mut self) -> Pulled {
+        let Some(held) = self.response.held.take() else { return Pulled::Nothing };
+        if held.trailers().is_some_and(|trailers| self.retry_trailers(trailers)) {
+            return Pulled::Nothing;
+        }
+        self.response.held = Some(held);
+        self.release()
+    }
+
+    /// What was held goes on.
+    fn release(&mut self) -> Pulled {
+        let Some(held) = self.response.held.take() else { return Pulled::Nothing };
+        let (head, parts) = held.release();
+        self.response.released = parts;
+        self.on_upstream_head(head, false);
+        Pulled::Head
+    }
+
+    fn on_upstream_part(&mut self, part: Part) -> Pulled {
+        if part.is_end() {
+            self.on_upstream_end();
+        }
+        Pulled::Part(part)
+    }
+
+    fn on_upstream_head(&mut self, head: ResponseHead, end: bool) {
+        self.on_response_accepted();
         self.response.source = Source::UpstreamBody;
         self.info.times.response_start = Some(self.rt.now());
         self.info.detail = "via_upstream";
@@ -166,7 +228,6 @@ impl Stream {
         self.info.status = head.status;
         self.info.response = Some(head);
         self.edit_response();
-        Ok(())
     }
 
     fn on_upstream_end(&mut self) {

@@ -32,9 +32,11 @@ use super::ends::{Downstream, Outcome};
 use super::info::{ConnectionInfo, StreamInfo};
 use super::request::RequestLane;
 use super::response::ResponseLane;
+use super::shadow::Shadow;
 use super::timeouts::{Expired, Timeouts};
+use crate::cluster::Asked;
 use crate::error::{Error, Kind, Side, Timeout};
-use crate::filter::{Chain, StreamCx, StreamEnd};
+use crate::filter::{Chain, LocalReply, StreamCx, StreamEnd};
 use crate::listener::ListenerView;
 use crate::runtime::{Hangup, Rt, Timer};
 
@@ -54,6 +56,10 @@ pub struct Stream {
     pub(super) response: ResponseLane,
     pub(super) attempt: Attempt,
     pub(super) timeouts: Timeouts,
+    /// What a trusted client asks for by `x-envoy-*`.
+    pub(super) asked: Option<Box<Asked>>,
+    /// Copies of the request that are under way.
+    pub(super) shadows: Vec<Shadow>,
     /// What came was no request.
     refusal: Option<Error>,
     /// Bytes that the client had taken by the last turn.
@@ -78,9 +84,11 @@ impl Stream {
             timeouts: Timeouts::new(&listener.http, info.start),
             request: RequestLane::new(&info, upgrade),
             response: ResponseLane::default(),
-            attempt: Attempt::None,
+            attempt: Attempt::default(),
             chain: Chain::default(),
             route: None,
+            asked: None,
+            shadows: Vec::new(),
             refusal: None,
             sent: 0,
             moved: false,
@@ -174,6 +182,7 @@ impl Stream {
     fn turn(&mut self, task: &mut Context<'_>, down: &mut dyn Downstream) -> Result<(), Error> {
         self.poll_request(task, down)?;
         self.poll_attempt(task)?;
+        self.poll_race(task);
         self.flush_upstream(task);
         self.poll_response(task, down)?;
         self.flush_downstream(task, down)?;
@@ -226,7 +235,7 @@ impl Stream {
 
     fn earliest_deadline(&self) -> Option<Instant> {
         let own = self.timeouts.earliest(self.info.bytes_received);
-        [own, self.attempt.deadline()].into_iter().flatten().min()
+        [own, self.attempt.deadline(), self.response.deadline()].into_iter().flatten().min()
     }
 
     /// The limit of time that passed, as an error. The connect timeout is found by the attempt itself.
@@ -242,7 +251,7 @@ impl Stream {
     pub(super) fn on_error(&mut self, error: Error, down: &mut dyn Downstream) -> Option<Outcome> {
         if error.side == Side::Upstream
             && error.kind == Kind::Closed
-            && let Some(view) = self.attempt_view()
+            && let Some(view) = self.attempt.view()
         {
             view.stats.upstream_rq_rx_reset.inc();
         }
@@ -254,7 +263,7 @@ impl Stream {
             error.side == Side::Upstream || matches!(error.kind, Kind::Timeout(Timeout::Route) | Kind::Overflow);
         if charged && !self.response.is_started() {
             // As Envoy: what the client is told instead of a response counts against the cluster.
-            if let Some(view) = self.attempt_view() {
+            if let Some(view) = self.attempt.view() {
                 view.stats.response(error.status());
             }
         }
@@ -278,7 +287,13 @@ impl Stream {
             // RFC 9110 section 15.5.9: what did not come in time is not waited for any longer.
             down.close_after_response();
         }
-        self.reply(super::reply::for_error(error), down);
+        let mut reply = super::reply::for_error(error);
+        if error.kind == Kind::Timeout(Timeout::Route) && self.asked.as_ref().is_some_and(|it| it.alternative_response)
+        {
+            // `x-envoy-upstream-rq-timeout-alt-response`
+            reply = LocalReply::text(204, "", reply.detail);
+        }
+        self.reply(reply, down);
         None
     }
 
@@ -317,10 +332,12 @@ impl Stream {
         let stats = &self.listener.stats;
         match (error.kind, error.side) {
             (Kind::Timeout(Timeout::Route), _) => {
-                if let Some(view) = &self.attempt_view() {
+                if let Some(view) = &self.attempt.view() {
                     view.stats.upstream_rq_timeout.inc();
                 }
             }
+            // Counted when it passed.
+            (Kind::Timeout(Timeout::PerTry | Timeout::PerTryIdle), _) => {}
             (Kind::Timeout(Timeout::StreamIdle | Timeout::StreamFlush), _) => stats.downstream_rq_idle_timeout.inc(),
             (Kind::Timeout(Timeout::MaxStreamDuration | Timeout::Grpc), _) => {
                 stats.downstream_rq_max_duration_reached.inc()

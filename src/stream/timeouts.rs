@@ -64,6 +64,11 @@ impl Timeouts {
         self.on_progress(now);
     }
 
+    /// The route's own `max_stream_duration`.
+    pub(super) fn set_max_duration(&mut self, most: Option<Duration>, start: Instant) {
+        self.max_duration = most.map(|limit| start + limit);
+    }
+
     /// The client of a gRPC request waits so long.
     pub(super) fn set_grpc(&mut self, timeout: Duration, now: Instant) {
         self.grpc = Some(now + timeout);
@@ -88,6 +93,12 @@ impl Timeouts {
         self.request = None;
         self.route = route.filter(|_| self.grpc.is_none()).map(|limit| now + limit);
         self.on_body_paused(now);
+    }
+
+    /// Until the client is told that it took too long; `None`: nobody says so.
+    pub(super) fn time_left(&self, now: Instant) -> Option<Duration> {
+        let limits = [self.route, self.grpc, self.max_duration];
+        limits.into_iter().flatten().min().map(|at| at.saturating_duration_since(now))
     }
 
     /// A tunnel has no end to wait for.

@@ -82,6 +82,15 @@ impl Connection {
         config.max_requests_per_connection.is_some_and(|most| self.requests >= most)
     }
 
+    /// When it has lived long enough (`max_connection_duration`).
+    pub fn lifetime(&self) -> Option<Instant> {
+        self.view.shared.config.max_connection_duration.map(|limit| self.opened + limit)
+    }
+
+    pub fn is_old(&self, now: Instant) -> bool {
+        self.lifetime().is_some_and(|end| end <= now)
+    }
+
     /// Keeps the connection for another request. Only for one whose last exchange was clean to the last byte.
     pub fn keep(mut self, now: Instant) {
         let view = self.view.clone();
@@ -95,6 +104,10 @@ impl Connection {
         }
         if view.shared.config.proxy_protocol.is_some() {
             // It was announced as one client's, and stays that client's alone (row S-24).
+            return;
+        }
+        if self.is_old(now) {
+            view.stats.upstream_cx_max_duration_reached.inc();
             return;
         }
         if self.is_spent() {

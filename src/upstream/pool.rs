@@ -57,10 +57,10 @@ impl Pool {
         loop {
             let mut connection = host.idle.connections.borrow_mut().pop()?;
             self.idle_count.set(self.idle_count.get() - 1);
-            if !connection.transport.has_pending_read() {
+            if !connection.transport.has_pending_read() && !connection.is_old(connection.view().rt.now()) {
                 return Some(connection);
             }
-            connection.closed_by_host = true;
+            connection.closed_by_host = connection.transport.has_pending_read();
         }
     }
 
@@ -101,7 +101,7 @@ impl Pool {
                 let idle = now.saturating_duration_since(connection.idle_since());
                 let expired = idle_timeout.is_some_and(|limit| idle >= limit);
                 timed_out += usize::from(expired);
-                !expired && !connection.transport.has_pending_read()
+                !expired && !connection.is_old(now) && !connection.transport.has_pending_read()
             });
             self.idle_count.set(self.idle_count.get() - closed.len());
             *pool.borrow_mut() = keep;

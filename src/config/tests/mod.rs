@@ -142,7 +142,7 @@ fn hints_know_every_key_where_it_belongs() {
     let (config, layer4) = (effective("full.json"), effective("layer4.json"));
     // Written behind those of connections.
     let udp = effective("udp.json")["listeners"].as_array().unwrap().last().unwrap().clone();
-    let places: [(&str, &str); 20] = [
+    let places: [(&str, &str); 23] = [
         ("the top level", ""),
         ("\"listeners\"", "/listeners/0"),
         ("\"http\" of a listener", "/listeners/0/http"),
@@ -151,6 +151,9 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"client_auth\"", "/listeners/0/tls/client_auth"),
         ("\"http2\"", "/listeners/0/http/http2"),
         ("\"routes\"", "/listeners/0/routes/0"),
+        ("\"retry\" of a route", "/listeners/0/routes/0/retry"),
+        ("\"race\" of a route", "/listeners/0/routes/0/race"),
+        ("\"shadow\" of a route", "/listeners/0/routes/0/shadow/0"),
         ("\"match\" of a route", "/listeners/0/routes/0/match"),
         ("\"path\" of a match", "/listeners/0/routes/0/match/path"),
         ("\"runtime\" of a match", "/listeners/0/routes/0/match/runtime"),
@@ -164,13 +167,16 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"access_log\"", "/access_log/0"),
         ("\"node\"", "/node"),
     ];
-    let others: [(&str, &serde_json::Value, &str); 6] = [
+    let health = effective("health_check.json");
+    let others: [(&str, &serde_json::Value, &str); 8] = [
         ("\"tcp\" of a listener", &layer4, "/listeners/0/tcp"),
         ("\"tunnel\" of a listener", &layer4, "/listeners/0/tcp/tunnel"),
         ("\"proxy_protocol\" of a listener", &layer4, "/listeners/0/proxy_protocol"),
         ("\"chains\" of a listener", &layer4, "/listeners/1/chains/0"),
         ("\"match\" of a chain", &layer4, "/listeners/1/chains/0/match"),
         ("\"udp\" of a listener", &udp, "/udp"),
+        ("\"health_check\" of a cluster", &health, "/clusters/most/health_check"),
+        ("\"log\" of a health check", &health, "/clusters/most/health_check/log"),
     ];
     assert_eq!(places.len() + others.len(), PLACES.len());
     let places = places.map(|(place, pointer)| (place, &config, pointer));

@@ -54,6 +54,7 @@ impl Connection {
             settle_by: Some(rt.now() + view.shared.config.connect_timeout),
             idle_since: None,
             streams: 0,
+            retired: false,
         };
         rt.spawn(task.run());
         connection
@@ -115,6 +116,8 @@ struct Task {
     idle_since: Option<Instant>,
     /// Streams when it was last looked at.
     streams: usize,
+    /// It has lived long enough and takes no further streams.
+    retired: bool,
 }
 
 impl Task {
@@ -187,7 +190,8 @@ impl Task {
 
     /// When to look again, whatever happens.
     fn deadline(&self) -> Option<Instant> {
-        [self.driver.deadline(), self.settle_by, self.idle_until()].into_iter().flatten().min()
+        let lifetime = self.socket.lifetime().filter(|_| !self.retired);
+        [self.driver.deadline(), self.settle_by, self.idle_until(), lifetime].into_iter().flatten().min()
     }
 
     fn idle_until(&self) -> Option<Instant> {
@@ -202,6 +206,10 @@ impl Task {
             self.view.stats.upstream_cx_connect_fail.inc();
             self.connection.host.http2.failed(Kind::ConnectTimeout);
             self.mux.close(Reason::SETTINGS_TIMEOUT);
+        } else if passed(self.socket.lifetime()) && !self.retired {
+            self.retired = true;
+            self.view.stats.upstream_cx_max_duration_reached.inc();
+            self.connection.retire(self.rt.now());
         } else if passed(self.idle_until()) {
             self.view.stats.upstream_cx_idle_timeout.inc();
             self.idle_since = None;

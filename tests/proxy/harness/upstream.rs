@@ -32,6 +32,15 @@ impl Upstream {
         Wire::tcp(socket, "upstream")
     }
 
+    /// The next connection to either.
+    pub(crate) fn accept_of(both: [&Upstream; 2]) -> Wire {
+        let limit = Timespec::try_from(DEADLINE).expect("a short time");
+        let mut waiting = both.map(|upstream| PollFd::new(&upstream.listener, PollFlags::IN));
+        poll(&mut waiting, Some(&limit)).expect("poll");
+        let first = usize::from(waiting[0].revents().is_empty());
+        both[first].accept()
+    }
+
     /// Nobody connects for a while.
     pub(crate) fn expect_nobody(&self, time: Duration) {
         assert!(!self.has_connection(time), "somebody connects");

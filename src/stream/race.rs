@@ -1,0 +1,226 @@
+//! Racing: when the host that was asked first is slow, others are asked as well, and the first answer wins.
+//!
+//! ```text
+//!   current: Open, no head -----due, budget, another host----> rival: Acquiring -> Open
+//!   head from current ----> taken; every rival is given up: its connection closes, or its stream is reset
+//!   head from a rival ----> it changes places with current, which is given up
+//!   current fails --------> a rival takes its place: no retry is spent
+//!   a rival fails, or answers what the policy would not take --> it is gone, and nobody is told
+//! ```
+//! Only requests without a body race: what is sent twice is a head.
+
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use nuncio_http::ResponseHead;
+
+use super::attempt::{Sending, State, Try};
+use super::run::Stream;
+use crate::cluster::{ClusterView, Decision, HostView, RetryCx, RetryEvent};
+use crate::route::Route;
+use crate::upstream::acquire::Acquire;
+use crate::upstream::{FromUpstream, Wanted};
+
+/// Bytes read for the sake of a head.
+const HEAD: usize = 4 * 1024;
+
+/// The rivals of a try.
+#[derive(Default)]
+pub(super) struct Racing {
+    /// The route lets the request race.
+    on: bool,
+    /// One more host is asked then.
+    due: Option<Instant>,
+    rivals: Vec<Try>,
+    /// The head by which a rival has won.
+    won: Option<FromUpstream>,
+}
+
+impl Racing {
+    pub(super) fn is_on(&self) -> bool {
+        self.on
+    }
+
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// A try that was the one that counts goes on besides the next.
+    pub(super) fn add(&mut self, rival: Try) {
+        self.rivals.push(rival);
+    }
+
+    pub(super) fn rivals(&self) -> &[Try] {
+        &self.rivals
+    }
+
+    /// The head that the client gets, if a rival had it first.
+    pub(super) fn take_head(&mut self) -> Option<FromUpstream> {
+        self.won.take()
+    }
+}
+
+impl Sending {
+    /// The answer is taken: nobody else is asked.
+    pub(super) fn end_race(&mut self) {
+        self.race.due = None;
+        for rival in self.race.rivals.drain(..) {
+            self.view.stats.upstream_rq_race_cancelled.inc();
+            rival.abandon();
+        }
+    }
+}
+
+impl Stream {
+    /// When a second host is asked, if ever.
+    pub(super) fn racing(&self, route: &Route, view: &ClusterView, wanted: Wanted) -> Racing {
+        let Some(race) = &route.race else { return Racing::default() };
+        let may = self.request.is_bodyless() && self.request.upgrade.is_none() && wanted == Wanted::Any;
+        let method = self.info.request.as_ref().map(|head| &head.method);
+        if !may || !method.is_some_and(|method| race.methods.contains(method)) {
+            return Racing::default();
+        }
+        let mut tempo = view.tempo.borrow_mut();
+        tempo.earn(race);
+        let delay = tempo.delay(race);
+        Racing { on: true, due: delay.map(|delay| self.rt.now() + delay), ..Racing::default() }
+    }
+
+    /// Asks one more host when that is due, and looks whether one of those asked besides has answered.
+    pub(super) fn poll_race(&mut self, task: &mut Context<'_>) {
+        let Some(sending) = self.attempt.0.as_deref() else { return };
+        if sending.race.due.is_some_and(|due| due <= self.rt.now()) {
+            self.ask_another();
+        }
+        let Some(sending) = self.attempt.0.as_deref_mut() else { return };
+        if sending.race.rivals.is_empty() {
+            return;
+        }
+        let mut racing = std::mem::take(&mut sending.race.rivals);
+        let mut winner = None;
+        racing.retain_mut(|rival| {
+            if winner.is_some() {
+                return true;
+            }
+            match self.poll_rival(task, rival) {
+                Poll::Pending => true,
+                Poll::Ready(Ok(head)) => {
+                    winner = Some((rival.host.clone(), head));
+                    true
+                }
+                Poll::Ready(Err(_)) => false,
+            }
+        });
+        let Some(sending) = self.attempt.0.as_deref_mut() else { return };
+        sending.race.rivals = racing;
+        let Some((host, head)) = winner else { return };
+        let at = sending.race.rivals.iter().position(|rival| Rc::ptr_eq(&rival.host, &host));
+        if let Some(at) = at {
+            sending.view.stats.upstream_rq_race_won_by_other.inc();
+            sending.race.won = Some(head);
+            self.change_places(at);
+        }
+    }
+
+    /// The request goes to one more host, if there is one and the budget has room.
+    fn ask_another(&mut self) {
+        let listener = self.listener.clone();
+        let Some(route) = self.route.map(|route| listener.route(route)) else { return };
+        let (Some(race), Some(sending)) = (&route.race, self.attempt.0.as_deref_mut()) else { return };
+        sending.race.due = None;
+        let view = sending.view.clone();
+        let mut asked: Vec<Rc<HostView>> = sending.retry.tried.clone();
+        asked.extend(sending.current.iter().chain(&sending.race.rivals).map(|it| it.host.clone()));
+        let count = sending.race.rivals.len() + 2;
+        // While it waits for a retry there is nobody to race.
+        if sending.current.is_none() || count > race.max as usize || !view.tempo.borrow_mut().try_spend() {
+            return;
+        }
+        let Ok(host) = self.pick_host(&view, &asked) else { return };
+        if asked.iter().any(|asked| Rc::ptr_eq(asked, &host)) {
+            return;
+        }
+        view.stats.upstream_rq_race_started.inc();
+        let again = view.tempo.borrow().delay(race).map(|delay| self.rt.now() + delay);
+        let rival = Try::new(host.clone(), Acquire::new(view, host, Wanted::Any, &self.info.connection));
+        if let Some(sending) = self.attempt.0.as_deref_mut() {
+            sending.race.rivals.push(rival);
+            sending.race.due = again.filter(|_| count < race.max as usize);
+        }
+        self.moved = true;
+    }
+
+    /// Ready with a head that the client may get, or because the rival is of no use.
+    fn poll_rival(&mut self, task: &mut Context<'_>, rival: &mut Try) -> Poll<Result<FromUpstream, ()>> {
+        let Some(sending) = self.attempt.0.as_deref() else { return Poll::Ready(Err(())) };
+        let now = self.rt.now();
+        if rival.expired(now).is_some() {
+            return Poll::Ready(Err(()));
+        }
+        if let State::Acquiring(acquire) = &mut rival.state {
+            let ready = std::task::ready!(acquire.poll(task, &self.rt, &self.listener.worker.buffers));
+            let Ok(ready) = ready else { return Poll::Ready(Err(())) };
+            let mut exchange = ready.exchange(&self.listener.upstream_limits, &self.listener.worker.buffers);
+            self.info.attempts += 1;
+            sending.view.stats.upstream_rq_total.inc();
+            rival.host.stats.rq_total.inc();
+            let Some(head) = &self.info.request else { return Poll::Ready(Err(())) };
+            if exchange.send_head(head, None).is_err() {
+                return Poll::Ready(Err(()));
+            }
+            rival.open(exchange, sending.retry.policy(&self.listener), true, now);
+        }
+        let Some(exchange) = rival.exchange() else { return Poll::Pending };
+        exchange.flush(task);
+        loop {
+            match std::task::ready!(exchange.poll_recv(task, HEAD)) {
+                Ok(FromUpstream::Head { head, .. }) if head.is_interim() => {}
+                Ok(FromUpstream::Head { head, end }) if !self.is_unwanted(&head) => {
+                    return Poll::Ready(Ok(FromUpstream::Head { head, end }));
+                }
+                _ => return Poll::Ready(Err(())),
+            }
+        }
+    }
+
+    /// The retry policy would rather have another answer.
+    pub(super) fn is_unwanted(&self, head: &ResponseHead) -> bool {
+        let Some(sending) = self.attempt.0.as_deref() else { return false };
+        let mut state = sending.retry.state;
+        let mut rng = fastrand::Rng::new();
+        let mut cx =
+            RetryCx { replayable: true, idempotent: true, time_left: None, wall: self.rt.unix_time(), rng: &mut rng };
+        let policy = sending.retry.policy(&self.listener);
+        matches!(policy.decide(&mut state, RetryEvent::Head(head), &mut cx), Decision::Retry { .. })
+    }
+
+    /// The try has failed: one of its rivals takes its place. Says whether there was one.
+    pub(super) fn promote(&mut self) -> bool {
+        let Some(sending) = self.attempt.0.as_deref() else { return false };
+        let open = sending.race.rivals.iter().position(|rival| matches!(rival.state, State::Open(_)));
+        if sending.race.rivals.is_empty() {
+            return false;
+        }
+        self.change_places(open.unwrap_or(0));
+        true
+    }
+
+    /// The rival at this place is the one that counts now; what it replaces is given up.
+    fn change_places(&mut self, at: usize) {
+        let Some(sending) = self.attempt.0.as_deref_mut() else { return };
+        let rival = sending.race.rivals.swap_remove(at);
+        self.info.host = Some(rival.host.clone());
+        if let Some(since) = rival.since {
+            self.info.times.upstream_ready = Some(since);
+            self.info.times.upstream_request_start = Some(since);
+        }
+        if let State::Open(exchange) = &rival.state {
+            self.info.upstream_local = Some(exchange.local_addr().clone());
+        }
+        if let Some(given_up) = sending.current.replace(rival) {
+            given_up.abandon();
+        }
+        self.moved = true;
+    }
+}
