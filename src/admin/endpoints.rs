@@ -4,7 +4,9 @@ use std::fmt::Write;
 
 use nuncio_http::{Method, RequestHead};
 
-use super::{AdminState, Reply, Request, certificates, changes, clusters, listeners, logging, runtime, server, stats};
+use super::{
+    AdminState, Reply, Request, certificates, changes, clusters, explain, listeners, logging, runtime, server, stats,
+};
 
 type Handler = fn(&dyn AdminState, &Request) -> Reply;
 
@@ -41,6 +43,11 @@ const ENDPOINTS: &[Endpoint] = &[
         "take no more connections (?graceful: let those that are there end)",
         changes::drain_listeners,
     ),
+    post(
+        "/explain",
+        "which way a request would take, and why (JSON: method, url, headers; ?format=text)",
+        explain::explain,
+    ),
     post("/healthcheck/fail", "answer not ready", changes::healthcheck_fail),
     post("/healthcheck/ok", "answer ready again", changes::healthcheck_ok),
     get("/help", "this list", help),
@@ -64,7 +71,7 @@ const ENDPOINTS: &[Endpoint] = &[
 ];
 
 /// Endpoints that read the body of a request.
-const WITH_BODY: &[&str] = &["/runtime_modify"];
+const WITH_BODY: &[&str] = &["/explain", "/runtime_modify"];
 
 /// Whether the body of this request is read.
 pub(super) fn takes_body(head: &RequestHead) -> bool {

@@ -8,6 +8,7 @@ mod changes;
 mod clusters;
 mod connection;
 mod endpoints;
+mod explain;
 mod guard;
 mod listeners;
 pub mod logging;

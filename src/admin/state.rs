@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cluster::Host;
 use crate::config::{CircuitBreaker, Node};
+use crate::explain::{Explanation, Question};
 use crate::runtime::net::Addr;
 use crate::runtime_values::{Entry, Refusal};
 use crate::stats::{Filter, Snapshot};
@@ -31,6 +32,9 @@ pub trait AdminState {
 
     /// Opens the access logs again by their names.
     fn reopen_logs(&self);
+
+    /// What would become of a request now.
+    fn explain(&self, question: &Question) -> Explanation;
 
     /// Runtime values, in the order of their keys.
     fn runtime(&self) -> Vec<Entry>;

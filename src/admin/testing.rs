@@ -11,8 +11,9 @@ use super::{
     AdminState, CertificateOwner, CertificateStatus, ClusterStatus, ListenerStatus, Request, ServerInfo, ServerState,
 };
 use crate::cluster::{Host, Identity};
-use crate::config::{CircuitBreaker, Node};
-use crate::runtime_values::{Entry, Refusal};
+use crate::config::{CircuitBreaker, Config, Node};
+use crate::explain::{Explanation, Question, Scene};
+use crate::runtime_values::{Entry, Refusal, RuntimeValues};
 use crate::stats::{ClusterStats, Filter, Registry, Snapshot};
 use crate::tls::CertificateInfo;
 
@@ -105,6 +106,10 @@ impl AdminState for TestState {
 
     fn reopen_logs(&self) {
         self.called("reopen");
+    }
+
+    fn explain(&self, question: &Question) -> Explanation {
+        Scene::of_file(&Config::default(), &mut RuntimeValues::default()).explain(question)
     }
 
     fn runtime(&self) -> Vec<Entry> {

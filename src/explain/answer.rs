@@ -19,15 +19,22 @@ pub struct Explanation {
     /// The request goes no further than this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
-    /// Types of the filters that see it, before the route's action.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub filters: Vec<String>,
     /// Every route that was tried, in file order.
     pub routes: Vec<Tried>,
     /// Routes behind the one that takes all that is left.
     pub routes_not_tried: usize,
     /// What may become of it. One, where no runtime value parts the requests.
     pub outcomes: Vec<Outcome>,
+}
+
+impl Explanation {
+    /// Indented, with a line end.
+    pub fn to_json(&self) -> String {
+        // Keys are texts and numbers finite, so that it does not fail; were it otherwise, the text would say so.
+        let mut json = serde_json::to_string_pretty(self).unwrap_or_else(|error| format!("\"{error}\""));
+        json.push('\n');
+        json
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -94,6 +101,9 @@ pub struct Outcome {
     pub response_flag: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
+    /// Types of the filters that see it before that, in their order. Each may answer in its place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<String>,
     /// As the host sees it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forwarded: Option<Seen>,

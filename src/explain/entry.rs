@@ -29,7 +29,9 @@ pub(super) fn enter(scene: &Scene<'_>, question: &Question) -> Entered {
     // A default port stands for none in particular: something in front may send it elsewhere.
     let elsewhere = question.port.is_none() && !looks.iter().any(ready);
     let fits = |look: &Look| look.chain.is_ok() && (look.place.is_none() || elsewhere && look.is_other_port);
-    let taken = looks.iter().position(fits);
+    // The kernel prefers the socket that is bound to the very address.
+    let exact = |look: &Look| fits(look) && look.is_exact;
+    let taken = looks.iter().position(exact).or_else(|| looks.iter().position(fits));
     let name = |at: usize| scene.config.listeners.get(at).map_or("", |listener| listener.name.as_str());
     let entries = looks.iter().enumerate().map(|(at, look)| {
         let why = match (taken, &look.place, &look.chain) {
@@ -39,7 +41,7 @@ pub(super) fn enter(scene: &Scene<'_>, question: &Question) -> Entered {
                 question.scheme.as_str()
             ),
             (Some(taken), _, _) if taken == at => "takes it".to_owned(),
-            (Some(taken), _, Ok(_)) if fits(look) => format!("could take it too; {} stands before it", name(taken)),
+            (Some(taken), _, Ok(_)) if fits(look) => format!("could take it too; {} comes before it", name(taken)),
             (_, Some(place), _) => place.clone(),
             (_, None, Err(why)) => why.clone(),
             (_, None, Ok(_)) => "could take it too".to_owned(),
@@ -60,19 +62,22 @@ struct Look {
     place: Option<String>,
     /// That is for its port alone.
     is_other_port: bool,
+    /// It is bound to the address that the URL has.
+    is_exact: bool,
     /// The chain that it would take, or why it would take none.
     chain: Result<usize, String>,
 }
 
 impl Look {
     fn at(listener: &Listener, address: &Addr, question: &Question, hello: Option<&Hello>) -> Look {
-        let (mut place, mut is_other_port) = (None, false);
+        let (mut place, mut is_other_port, mut is_exact) = (None, false, false);
         match (&question.listener, address.inet()) {
             (Some(asked), _) if *asked != listener.name => place = Some("is not the one that was asked for".to_owned()),
             (Some(_), _) => {}
             (None, None) => place = Some("listens on a UNIX socket".to_owned()),
             (None, Some(bound)) => {
                 let ip = question.host.parse::<std::net::IpAddr>().ok();
+                is_exact = ip == Some(bound.ip());
                 if ip.is_some_and(|ip| !bound.ip().is_unspecified() && bound.ip() != ip) {
                     place = Some(format!("listens on {}", bound.ip()));
                 } else if bound.port() != question.destination_port() {
@@ -82,7 +87,7 @@ impl Look {
             }
         }
         let chain = choose(listener, address, question, hello);
-        Look { place, is_other_port, chain }
+        Look { place, is_other_port, is_exact, chain }
     }
 }
 

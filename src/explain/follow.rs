@@ -29,7 +29,6 @@ pub(super) fn explain(scene: &mut Scene<'_>, question: &Question) -> Explanation
         chains,
         seen: None,
         stopped: None,
-        filters: Vec::new(),
         routes: Vec::new(),
         routes_not_tried: 0,
         outcomes: Vec::new(),
@@ -40,8 +39,9 @@ pub(super) fn explain(scene: &mut Scene<'_>, question: &Question) -> Explanation
         None => told.stopped = Some("no listener takes it".to_owned()),
         Some((Protocol::Http(service), filters)) => http(scene, question, service, filters, &mut told),
         Some((Protocol::Tcp(service), filters)) => {
-            told.filters = filters.iter().map(|filter| filter.type_name().to_owned()).collect();
-            tcp(scene, question, service, &mut told);
+            let bound = taken.and_then(|(listener, _)| scene.addresses.get(listener)?.inet());
+            // The socket's port; a UNIX socket has none.
+            tcp(scene, question, bound.map_or(0, |address| address.port()), service, filters, &mut told);
         }
     }
     told
@@ -76,20 +76,27 @@ fn http(scene: &mut Scene<'_>, question: &Question, service: &HttpService, filte
         let Verdict::Takes(from, to) = step.verdict else { continue };
         left = 100.0 - to;
         if let Some(config) = service.routes.get(step.route.index) {
-            told.outcomes.push(outcome(scene, to - from, step.route, config, &service.http, &head));
+            let outcome = outcome(scene, to - from, step.route, config, &service.http, &head);
+            told.outcomes.push(Outcome { filters: in_force(filters, Some(config)), ..outcome });
         }
     }
     if left > 0.0 {
         let status = if head.method == Method::Connect { 405 } else { 404 };
         let flag = (status == 404).then_some("NR");
-        told.outcomes.push(Outcome { status: Some(status), response_flag: flag, ..Outcome::new(left, "none") });
+        let filters = in_force(filters, None);
+        told.outcomes.push(Outcome {
+            status: Some(status),
+            response_flag: flag,
+            filters,
+            ..Outcome::new(left, "none")
+        });
     }
-    told.filters = filters.iter().map(|filter| filter.type_name().to_owned()).collect();
-    // Where all that may take it agree on it.
-    let routes: Vec<&config::Route> =
-        told.outcomes.iter().filter_map(|outcome| service.routes.get(outcome.route?)).collect();
-    let off = |name: &str| routes.iter().all(|route| route.filters.get(name) == Some(&FilterOverride::Off));
-    told.filters.retain(|name| routes.is_empty() || !off(name));
+}
+
+/// The filters that see the requests of a route.
+fn in_force(filters: &[Filter], route: Option<&config::Route>) -> Vec<String> {
+    let off = |name: &str| route.is_some_and(|route| route.filters.get(name) == Some(&FilterOverride::Off));
+    filters.iter().map(Filter::type_name).filter(|name| !off(name)).map(str::to_owned).collect()
 }
 
 /// What the proxy makes of a head before it looks for a route. The error says what is answered instead.
@@ -146,6 +153,7 @@ impl Outcome {
             status: None,
             response_flag: None,
             location: None,
+            filters: Vec::new(),
             forwarded: None,
             clusters: Vec::new(),
             timeouts: Vec::new(),
@@ -193,7 +201,14 @@ fn outcome(
     Outcome { forwarded: Some(seen(&head)), clusters, timeouts: timeouts::of_route(config, http), policies, ..base }
 }
 
-fn tcp(scene: &Scene<'_>, question: &Question, service: &TcpService, told: &mut Explanation) {
+fn tcp(
+    scene: &Scene<'_>,
+    question: &Question,
+    port: u16,
+    service: &TcpService,
+    filters: &[Filter],
+    told: &mut Explanation,
+) {
     let places = |name: &str| scene.config.clusters.keys().position(|known| known == name).unwrap_or_default();
     let table = match L4Table::build(&service.routes, places) {
         Ok(table) => table,
@@ -204,7 +219,7 @@ fn tcp(scene: &Scene<'_>, question: &Question, service: &TcpService, told: &mut 
     };
     let sni =
         question.is_tls().then_some(question.host.as_str()).filter(|name| name.parse::<std::net::IpAddr>().is_err());
-    let l4 = L4Info { source: Some(question.from), destination_port: question.destination_port(), sni };
+    let l4 = L4Info { source: Some(question.from), destination_port: port, sni };
     for route in table.routes() {
         let failed = route.failed(&l4);
         let because = failed.map(|key| Because {
@@ -213,7 +228,7 @@ fn tcp(scene: &Scene<'_>, question: &Question, service: &TcpService, told: &mut 
             has: match key {
                 "sni" => sni.map_or_else(|| "none".to_owned(), |name| route::quote(name.as_bytes())),
                 "source" => question.from.to_string(),
-                _ => question.destination_port().to_string(),
+                _ => port.to_string(),
             },
         });
         let takes_percent = if failed.is_some() { 0.0 } else { 100.0 };
@@ -228,7 +243,8 @@ fn tcp(scene: &Scene<'_>, question: &Question, service: &TcpService, told: &mut 
         };
         let timeouts = timeouts::of_tcp(&service.tcp);
         let (route, name) = (Some(route.index), route.name.to_string());
-        told.outcomes.push(Outcome { route, name, clusters, timeouts, ..Outcome::new(100.0, "forward") });
+        let filters = in_force(filters, None);
+        told.outcomes.push(Outcome { route, name, filters, clusters, timeouts, ..Outcome::new(100.0, "forward") });
         break;
     }
     told.routes_not_tried = table.routes().len() - told.routes.len();

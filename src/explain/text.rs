@@ -12,9 +12,6 @@ impl Display for Explanation {
         if let Some(seen) = &self.seen {
             writeln!(f, "request   {}{}", seen.host, seen.path)?;
         }
-        if !self.filters.is_empty() {
-            writeln!(f, "filters   {}", self.filters.join(", "))?;
-        }
         if !self.routes.is_empty() {
             writeln!(f, "routes")?;
         }
@@ -61,6 +58,9 @@ fn named(index: usize, name: &str) -> String {
 fn outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
     let route = outcome.route.map_or_else(|| "no route".to_owned(), |index| named(index, &outcome.name));
     writeln!(f, "\n{} % of such requests: {route}", Percent(outcome.percent))?;
+    if !outcome.filters.is_empty() {
+        writeln!(f, "  filters   {}", outcome.filters.join(", "))?;
+    }
     if let Some(status) = outcome.status {
         let flag = outcome.response_flag.map(|flag| format!(", response flag {flag}")).unwrap_or_default();
         let location = outcome.location.as_ref().map(|location| format!(" to {location}")).unwrap_or_default();
@@ -116,7 +116,9 @@ fn host(f: &mut fmt::Formatter<'_>, host: &HostAnswer) -> fmt::Result {
 }
 
 fn limits(f: &mut fmt::Formatter<'_>, indent: &str, limits: &[Limit]) -> fmt::Result {
-    limits.iter().try_for_each(|limit| {
+    // What is off unless somebody says otherwise goes without saying.
+    let said = limits.iter().filter(|limit| !(limit.value == "off" && limit.from == "default"));
+    said.into_iter().try_for_each(|limit| {
         let Limit { name, value, from } = limit;
         writeln!(f, "{indent}time      {name} {value} ({from})")
     })

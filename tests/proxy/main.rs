@@ -19,6 +19,7 @@ mod drain;
 mod duplex;
 mod early_response;
 mod expect;
+mod explain;
 mod filters;
 mod grpc;
 mod h2;
