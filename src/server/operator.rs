@@ -2,12 +2,16 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
+use super::ListenerSnapshot;
 use super::process::{Process, State};
 use super::run::{Event, RunError};
 use crate::admin::{self, AdminState, CertificateStatus, ClusterStatus, ListenerStatus, ServerInfo, ServerState};
+use crate::explain::{Explanation, Question, Scene};
 use crate::runtime::control::{self, Control, ControlListener, Sender};
 use crate::runtime::net::{ListenOptions, Listener};
+use crate::runtime_values::{Entry, Refusal};
 use crate::stats::{Filter, Snapshot};
 
 /// What an operator wants of the control thread.
@@ -107,6 +111,24 @@ impl AdminState for Operator {
 
     fn reopen_logs(&self) {
         self.order(Order::ReopenLogs);
+    }
+
+    fn explain(&self, question: &Question) -> Explanation {
+        let mut process = self.process.borrow_mut();
+        let snapshot = process.snapshot().clone();
+        let address =
+            |listener: &Arc<ListenerSnapshot>| process.bound.get(&listener.key).unwrap_or(&listener.address).clone();
+        let addresses = snapshot.listeners.iter().map(address).collect();
+        let clusters = Some(&*snapshot.clusters);
+        Scene { config: &snapshot.config, addresses, values: &mut process.values, clusters }.explain(question)
+    }
+
+    fn runtime(&self) -> Vec<Entry> {
+        self.process.borrow().values.entries()
+    }
+
+    fn modify_runtime(&self, changes: &[(String, String)]) -> Result<(), Refusal> {
+        self.process.borrow_mut().values.modify(changes)
     }
 
     fn drain_listeners(&self, _graceful: bool) {

@@ -156,6 +156,7 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"shadow\" of a route", "/listeners/0/routes/0/shadow/0"),
         ("\"match\" of a route", "/listeners/0/routes/0/match"),
         ("\"path\" of a match", "/listeners/0/routes/0/match/path"),
+        ("\"runtime\" of a match", "/listeners/0/routes/0/match/runtime"),
         ("\"tls\" of a match", "/listeners/0/routes/0/match/tls"),
         ("\"clusters\"", "/clusters/a"),
         ("\"tls\" of a cluster", "/clusters/a/tls"),

@@ -4,7 +4,18 @@
 pub(crate) const PLACES: &[(&str, &[&str])] = &[
     (
         "the top level",
-        &["node", "workers", "admin", "drain_time", "watch", "max_connections", "access_log", "listeners", "clusters"],
+        &[
+            "node",
+            "workers",
+            "admin",
+            "drain_time",
+            "watch",
+            "max_connections",
+            "access_log",
+            "runtime",
+            "listeners",
+            "clusters",
+        ],
     ),
     (
         "\"listeners\"",
@@ -180,9 +191,10 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
     ),
     (
         "\"match\" of a route",
-        &["host", "path", "method", "grpc", "tls", "headers", "query", "sni", "source", "destination_port"],
+        &["host", "path", "method", "grpc", "tls", "headers", "query", "runtime", "sni", "source", "destination_port"],
     ),
     ("\"tls\" of a match", &["presented", "validated"]),
+    ("\"runtime\" of a match", &["key", "default"]),
     ("\"path\" of a match", &["exact", "prefix", "path_separated_prefix", "regex", "ignore_case"]),
     (
         "\"tls\" of a cluster",
