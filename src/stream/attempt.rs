@@ -22,7 +22,8 @@ use super::ends::Outcome;
 use super::race::Racing;
 use super::replay::Replay;
 use super::run::Stream;
-use crate::cluster::{ClusterView, HostView, Permit, Resource, RetryPolicy, RetryState};
+use crate::cluster::balance::PickCx;
+use crate::cluster::{ClusterView, Host, HostView, Permit, Resource, RetryPolicy, RetryState};
 use crate::error::{Error, Kind, Phase, Timeout};
 use crate::filter::Part;
 use crate::listener::ListenerView;
@@ -249,6 +250,7 @@ impl Stream {
             view.stats.response(Error::local(Kind::Overflow).status());
             return Err(Error::local(Kind::Overflow));
         };
+        self.wish = self.wish_of(&view, route);
         let host = self.pick_host(&view, &[])?;
         let current = self.try_host(&view, host, wanted);
         view.stats.upstream_rq_active.inc();
@@ -275,8 +277,17 @@ impl Stream {
     }
 
     /// A host for the next try, another one than those that were tried if there is one.
-    pub(super) fn pick_host(&mut self, view: &Rc<ClusterView>, _tried: &[Rc<HostView>]) -> Result<Rc<HostView>, Error> {
-        view.pick().ok_or_else(|| {
+    pub(super) fn pick_host(&mut self, view: &Rc<ClusterView>, tried: &[Rc<HostView>]) -> Result<Rc<HostView>, Error> {
+        let is_tried = |host: &Host| tried.iter().any(|tried| std::ptr::eq(&***tried, host));
+        let wish = self.wish.as_deref();
+        let cx = PickCx {
+            hash: wish.and_then(|wish| wish.hash),
+            sticky: wish.and_then(|wish| wish.sticky),
+            subset: self.route.and_then(|route| self.listener.route(route).subset.as_ref()),
+            tried: if tried.is_empty() { None } else { Some(&is_tried) },
+            ..PickCx::default()
+        };
+        view.pick_for(&cx).ok_or_else(|| {
             view.stats.upstream_cx_none_healthy.inc();
             Error::local(Kind::NoHealthyHost)
         })
