@@ -59,7 +59,10 @@ fn used(breaker: &Breaker) -> Map<String, Json> {
         Resource::Requests => "requests",
         Resource::Retries => "retries",
     };
-    Resource::ALL.into_iter().map(|resource| (name(resource).to_owned(), breaker.used_in_all(resource).into())).collect()
+    Resource::ALL
+        .into_iter()
+        .map(|resource| (name(resource).to_owned(), breaker.used_in_all(resource).into()))
+        .collect()
 }
 
 fn of_file(name: &str, config: &config::Cluster, percent: f64, scene: &Scene<'_>) -> ClusterAnswer {

@@ -250,6 +250,7 @@ impl Stream {
             view.stats.response(Error::local(Kind::Overflow).status());
             return Err(Error::local(Kind::Overflow));
         };
+        self.wish = self.wish_of(&view, route);
         let host = self.pick_host(&view, &[])?;
         let current = self.try_host(&view, host, wanted);
         view.stats.upstream_rq_active.inc();
@@ -277,9 +278,16 @@ impl Stream {
 
     /// A host for the next try, another one than those that were tried if there is one.
     pub(super) fn pick_host(&mut self, view: &Rc<ClusterView>, tried: &[Rc<HostView>]) -> Result<Rc<HostView>, Error> {
-        let is_tried = |host: &Host| tried.iter().any(|tried| std::ptr::eq(&**tried.shared(), host));
-        let tried: Option<&dyn Fn(&Host) -> bool> = if tried.is_empty() { None } else { Some(&is_tried) };
-        view.pick_for(&PickCx { tried, ..PickCx::default() }).ok_or_else(|| {
+        let is_tried = |host: &Host| tried.iter().any(|tried| std::ptr::eq(&***tried, host));
+        let wish = self.wish.as_deref();
+        let cx = PickCx {
+            hash: wish.and_then(|wish| wish.hash),
+            sticky: wish.and_then(|wish| wish.sticky),
+            subset: self.route.and_then(|route| self.listener.route(route).subset.as_ref()),
+            tried: if tried.is_empty() { None } else { Some(&is_tried) },
+            ..PickCx::default()
+        };
+        view.pick_for(&cx).ok_or_else(|| {
             view.stats.upstream_cx_none_healthy.inc();
             Error::local(Kind::NoHealthyHost)
         })
