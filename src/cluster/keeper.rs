@@ -28,7 +28,8 @@ impl Keeper {
     pub fn start(control: &Control, cluster: &Arc<Cluster>) -> Keeper {
         let mut keeping = Keeping { roster: Roster::new(cluster.hosts(), false), cluster: cluster.clone() };
         if cluster.config.discovery == Discovery::Static {
-            let named: Vec<_> = cluster.config.endpoints.iter().map(|it| (it.identity(), it.weight)).collect();
+            let named: Vec<_> =
+                cluster.config.endpoints.iter().filter_map(|it| Some((it.identity()?, it.weight))).collect();
             keeping.on_named(&named);
         }
         Keeper(control.spawn_owned(keeping.run()))

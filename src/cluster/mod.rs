@@ -33,6 +33,7 @@ pub use view::{ClientTls, ClusterView};
 use crate::config;
 use crate::runtime::Published;
 use crate::runtime::control::Signal;
+use crate::runtime::net::Addr;
 use crate::runtime_values::ClusterValues;
 use crate::stats::{ClusterStats, ClusterUdpStats, Http2Stats, Registry, Scope, TlsStats};
 use crate::tls::{ClientContext, LoadError, SystemRoots};
@@ -62,9 +63,19 @@ pub struct ClusterTls {
 }
 
 impl config::Endpoint {
-    /// The host that it names.
-    fn identity(&self) -> Identity {
-        Identity::of(self.address.clone())
+    /// The host that it is, if it names one by its address.
+    fn identity(&self) -> Option<Identity> {
+        Some(self.identity_at(self.address.address()?.clone()))
+    }
+
+    /// A host of it.
+    fn identity_at(&self, address: Addr) -> Identity {
+        Identity {
+            priority: self.priority,
+            zone: Arc::from(&*self.zone),
+            metadata: Arc::new(self.metadata.clone()),
+            ..Identity::of(address)
+        }
     }
 }
 
@@ -89,11 +100,15 @@ impl Cluster {
             }),
         };
         let host = |endpoint: &config::Endpoint| {
-            let identity = endpoint.identity();
+            let identity = endpoint.identity()?;
             let known = known.iter().find(|host| host.is(&identity)).cloned();
-            known.unwrap_or_else(|| Arc::new(Host::new(identity, endpoint.weight)))
+            Some(known.unwrap_or_else(|| Arc::new(Host::new(identity, endpoint.weight))))
         };
-        let hosts: Vec<Arc<Host>> = config.endpoints.iter().map(host).collect();
+        let hosts: Vec<Arc<Host>> = match config.discovery {
+            config::Discovery::Static => config.endpoints.iter().filter_map(host).collect(),
+            // Those that were found last serve until others are found.
+            _ => known.to_vec(),
+        };
         let membership = Membership::default();
         membership.count(hosts.iter().map(|host| &**host));
         Ok(Cluster {

@@ -142,7 +142,7 @@ fn hints_know_every_key_where_it_belongs() {
     let (config, layer4) = (effective("full.json"), effective("layer4.json"));
     // Written behind those of connections.
     let udp = effective("udp.json")["listeners"].as_array().unwrap().last().unwrap().clone();
-    let places: [(&str, &str); 22] = [
+    let places: [(&str, &str); 23] = [
         ("the top level", ""),
         ("\"listeners\"", "/listeners/0"),
         ("\"http\" of a listener", "/listeners/0/http"),
@@ -162,6 +162,7 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"http\" of a cluster", "/clusters/a/http"),
         ("\"circuit_breaker\" of a cluster", "/clusters/a/circuit_breaker"),
         ("\"endpoints\" of a cluster", "/clusters/a/endpoints/0"),
+        ("\"dns\"", "/clusters/d/dns"),
         ("\"admin\"", "/admin"),
         ("\"access_log\"", "/access_log/0"),
         ("\"node\"", "/node"),

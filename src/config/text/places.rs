@@ -4,7 +4,18 @@
 pub(crate) const PLACES: &[(&str, &[&str])] = &[
     (
         "the top level",
-        &["node", "workers", "admin", "drain_time", "watch", "max_connections", "access_log", "listeners", "clusters"],
+        &[
+            "node",
+            "workers",
+            "admin",
+            "drain_time",
+            "watch",
+            "max_connections",
+            "access_log",
+            "dns",
+            "listeners",
+            "clusters",
+        ],
     ),
     (
         "\"listeners\"",
@@ -164,6 +175,8 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
         &[
             "discovery",
             "endpoints",
+            "file",
+            "dns",
             "load_balancing",
             "protocol",
             "tls",
@@ -245,7 +258,23 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
     ),
     ("\"log\" of a health check", &["path", "always_log_failures", "always_log_successes"]),
     ("\"circuit_breaker\" of a cluster", &["max_connections", "max_pending_requests", "max_requests"]),
-    ("\"endpoints\" of a cluster", &["address", "weight"]),
+    ("\"endpoints\" of a cluster", &["address", "weight", "priority", "zone", "metadata"]),
+    (
+        "\"dns\"",
+        &[
+            "resolvers",
+            "family",
+            "refresh",
+            "respect_ttl",
+            "min_ttl",
+            "max_ttl",
+            "max_negative_ttl",
+            "failure_refresh",
+            "jitter_percent",
+            "hold",
+            "deny",
+        ],
+    ),
     ("\"admin\"", &["address", "allow_remote"]),
     ("\"access_log\"", &["path", "format"]),
     ("\"node\"", &["id", "cluster", "zone"]),
