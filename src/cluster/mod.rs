@@ -21,7 +21,8 @@ mod view;
 use std::sync::Arc;
 
 pub use breaker::{Breaker, Permit, Resource};
-pub use host::{Flag, Health, Host, Identity};
+pub use health::ClusterHealth;
+pub use host::{Flag, Health, Host, Identity, LastCheck};
 pub use host_view::HostView;
 pub use keeper::Keeper;
 pub use membership::Membership;
@@ -30,7 +31,7 @@ pub use retry::{Asked, Decision, Pace, Refusal, RetryCx, RetryEvent, RetryPolicy
 pub use tempo::Tempo;
 pub use view::{ClientTls, ClusterView};
 
-use crate::config;
+use crate::config::{self, Discovery};
 use crate::runtime::Published;
 use crate::runtime::control::Signal;
 use crate::runtime::net::Addr;
@@ -50,6 +51,8 @@ pub struct Cluster {
     pub breaker: Breaker,
     /// What may change while the proxy runs, besides its hosts.
     pub values: ClusterValues,
+    /// Where its hosts are checked.
+    pub health: Option<ClusterHealth>,
     pub stats: Arc<Scope<ClusterStats>>,
     pub http2_stats: Arc<Scope<Http2Stats>>,
     pub udp_stats: Arc<Scope<ClusterUdpStats>>,
@@ -102,15 +105,21 @@ impl Cluster {
         let host = |endpoint: &config::Endpoint| {
             let identity = endpoint.identity()?;
             let known = known.iter().find(|host| host.is(&identity)).cloned();
-            Some(known.unwrap_or_else(|| Arc::new(Host::new(identity, endpoint.weight))))
+            Some(known.unwrap_or_else(|| {
+                let host = Host::new(identity, endpoint.weight);
+                host.set(Flag::Unchecked, config.health_check.is_some());
+                Arc::new(host)
+            }))
         };
         let hosts: Vec<Arc<Host>> = match config.discovery {
-            config::Discovery::Static => config.endpoints.iter().filter_map(host).collect(),
+            Discovery::Static => config.endpoints.iter().filter_map(host).collect(),
+            Discovery::OriginalDst => Vec::new(),
             // Those that were found last serve until others are found.
             _ => known.to_vec(),
         };
         let membership = Membership::default();
         membership.count(hosts.iter().map(|host| &**host));
+        let health = config.health_check.is_some().then(|| ClusterHealth::new(name, registry, workers));
         Ok(Cluster {
             name: name.into(),
             config: config.clone(),
@@ -120,6 +129,7 @@ impl Cluster {
             breaker: Breaker::new(config.circuit_breaker),
             // Whoever has the values of the process puts them in.
             values: ClusterValues::default(),
+            health,
             stats: registry.scope::<ClusterStats>(&format!("cluster.{name}"), workers),
             http2_stats: registry.scope::<Http2Stats>(&format!("cluster.{name}.http2"), workers),
             udp_stats: registry.scope::<ClusterUdpStats>(&format!("cluster.{name}.udp"), workers),
