@@ -1,6 +1,7 @@
 //! The control thread's side: plain async code on smol's executor and async-io's reactor, under our names, so that
 //! nothing outside `runtime` depends on them by name.
 
+mod datagram;
 mod net;
 
 use std::future::Future;
@@ -13,6 +14,7 @@ use smol::LocalExecutor;
 pub use smol::channel::{Receiver, Sender, TrySendError};
 pub use smol::lock::Semaphore;
 
+pub use datagram::{ControlDatagram, has_route};
 pub use net::{ControlListener, ControlStream};
 
 use super::clock;
@@ -92,6 +94,11 @@ pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
 /// The result of whichever is done first; the other is dropped. The first is polled first.
 pub async fn race<T>(first: impl Future<Output = T>, second: impl Future<Output = T>) -> T {
     first.or(second).await
+}
+
+/// The results of both, which run at once.
+pub async fn both<A, B>(first: impl Future<Output = A>, second: impl Future<Output = B>) -> (A, B) {
+    futures_lite::future::zip(first, second).await
 }
 
 /// `None` if `future` is not done after `limit`.
