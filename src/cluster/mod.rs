@@ -6,6 +6,7 @@
 
 pub mod balance;
 mod breaker;
+mod discovery;
 pub mod health;
 mod host;
 mod host_view;

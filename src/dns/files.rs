@@ -1,13 +1,14 @@
 //! The two files of the system, read again when they change. They are looked at every five seconds at most.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::hosts::Hosts;
 use super::resolv_conf::ResolvConf;
+use crate::runtime::control::Stamp;
 
 /// Between two looks.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -29,14 +30,6 @@ pub(super) struct Files {
     pub(super) hosts: Arc<Hosts>,
     stamps: [Option<Stamp>; 2],
     looked: Instant,
-}
-
-/// What changes with a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    size: u64,
-    modified: SystemTime,
 }
 
 impl Files {
@@ -65,7 +58,7 @@ impl Sources {
             looked: now,
         });
         files.looked = now;
-        let stamps = [&self.resolv_conf, &self.hosts].map(|path| stamp(path));
+        let stamps = [&self.resolv_conf, &self.hosts].map(|path| Stamp::of(path));
         if first || stamps[0] != files.stamps[0] {
             match read(&self.resolv_conf, MAX_RESOLV_CONF) {
                 Ok(text) => files.resolv_conf = Arc::new(ResolvConf::parse(&text)),
@@ -81,12 +74,6 @@ impl Sources {
         files.stamps = stamps;
         files
     }
-}
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    use std::os::unix::fs::MetadataExt;
-    let file = fs::metadata(path).ok()?;
-    Some(Stamp { inode: file.ino(), size: file.size(), modified: file.modified().ok()? })
 }
 
 fn read(path: &Path, most: u64) -> io::Result<String> {

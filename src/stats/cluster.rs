@@ -72,6 +72,14 @@ scope! {
         upstream_rq: Codes = "upstream_rq_",
         /// The upstream closed an idle connection at the moment a request was sent on it, and the request was sent again.
         upstream_rq_stale_connection_retry: Counter,
+        /// Names were asked for, or a file of endpoints was read.
+        update_attempt: Counter,
+        update_success: Counter,
+        update_failure: Counter,
+        /// There were no hosts.
+        update_empty: Counter,
+        /// The hosts were as before.
+        update_no_rebuild: Counter,
         membership_total: Gauge,
         membership_healthy: Gauge,
         membership_degraded: Gauge,
