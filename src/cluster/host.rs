@@ -120,6 +120,17 @@ impl Host {
         }
     }
 
+    /// Who it is.
+    pub fn identity(&self) -> Identity {
+        Identity {
+            address: self.address.clone(),
+            name: self.name.clone(),
+            priority: self.priority,
+            zone: self.zone.clone(),
+            metadata: self.metadata.clone(),
+        }
+    }
+
     /// It is the host that `identity` describes.
     pub fn is(&self, identity: &Identity) -> bool {
         self.address == identity.address

@@ -12,6 +12,8 @@ mod cidr;
 mod circuit_breaker;
 mod client_cert;
 mod cluster;
+mod dns;
+mod endpoint;
 mod file;
 mod filter;
 mod header_edits;
@@ -63,7 +65,9 @@ pub use self::chain::{Chain, ChainMatch, HttpService, Protocol, Service, TcpServ
 pub use self::cidr::{Cidr, CidrError};
 pub use self::circuit_breaker::{CircuitBreaker, HostThresholds, RetryBudget, RetryLimit, Thresholds};
 pub use self::client_cert::{CertDetail, ForwardClientCert};
-pub use self::cluster::{Cluster, ClusterHttp, ClusterProtocol, Discovery, Endpoint, ProxyVersion};
+pub use self::cluster::{Cluster, ClusterHttp, ClusterProtocol, Discovery, ProxyVersion};
+pub use self::dns::{Dns, DnsFamily};
+pub use self::endpoint::{Endpoint, HostName, Target, parse_endpoints};
 pub use self::file::{File, NoCredentials};
 pub use self::filter::{
     ApprovedSource, Buffer, ClientTlsAuth, ConnectionLimit, Cors, Echo, Fault, FaultAbort, FaultDelay, Filter,
@@ -124,6 +128,8 @@ pub struct Config {
     /// Values that may change while the proxy runs.
     #[serde(skip_serializing_if = "Runtime::is_empty")]
     pub runtime: Runtime,
+    /// For every cluster that is found by DNS and says nothing else.
+    pub dns: Dns,
     pub listeners: Listeners,
     pub clusters: BTreeMap<String, Cluster>,
 }

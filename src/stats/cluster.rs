@@ -80,6 +80,14 @@ scope! {
         lb_zone_routing_sampled: Counter,
         lb_zone_routing_cross_zone: Counter,
         lb_zone_no_capacity_left: Counter,
+        /// Names were asked for, or a file of endpoints was read.
+        update_attempt: Counter,
+        update_success: Counter,
+        update_failure: Counter,
+        /// There were no hosts.
+        update_empty: Counter,
+        /// The hosts were as before.
+        update_no_rebuild: Counter,
         membership_total: Gauge,
         membership_healthy: Gauge,
         membership_degraded: Gauge,

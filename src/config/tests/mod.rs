@@ -142,7 +142,7 @@ fn hints_know_every_key_where_it_belongs() {
     let (config, layer4) = (effective("full.json"), effective("layer4.json"));
     // Written behind those of connections.
     let udp = effective("udp.json")["listeners"].as_array().unwrap().last().unwrap().clone();
-    let places: &[(&str, &str)] = &[
+    let places = vec![
         ("the top level", ""),
         ("\"listeners\"", "/listeners/0"),
         ("\"http\" of a listener", "/listeners/0/http"),
@@ -164,6 +164,7 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"circuit_breaker\" of a cluster", "/clusters/a/circuit_breaker"),
         ("\"retry_budget\"", "/clusters/a/circuit_breaker/high/retry_budget"),
         ("\"endpoints\" of a cluster", "/clusters/a/endpoints/0"),
+        ("\"dns\"", "/clusters/d/dns"),
         ("\"admin\"", "/admin"),
         ("\"access_log\"", "/access_log/0"),
         ("\"node\"", "/node"),
@@ -190,7 +191,7 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"log\" of a health check", &health, "/clusters/most/health_check/log"),
     ];
     assert_eq!(places.len() + others.len(), PLACES.len());
-    let places = places.map(|(place, pointer)| (place, &config, pointer));
+    let places = places.into_iter().map(|(place, pointer): (&str, &str)| (place, &config, pointer));
     for (place, file, pointer) in places.into_iter().chain(others) {
         let (_, keys) = PLACES.iter().find(|(name, _)| *name == place).unwrap();
         for key in file.pointer(pointer).unwrap().as_object().unwrap().keys() {
