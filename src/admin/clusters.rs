@@ -35,6 +35,9 @@ fn cluster_text(cluster: &ClusterStatus, text: &mut String) -> std::fmt::Result 
         }
         writeln!(text, "{name}::{address}::health_flags::healthy")?;
         writeln!(text, "{name}::{address}::weight::{}", host.weight())?;
+        if let Some(rate) = host.outlier.success_rate() {
+            writeln!(text, "{name}::{address}::success_rate::{rate}")?;
+        }
     }
     Ok(())
 }

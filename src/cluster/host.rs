@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use super::outlier;
 use crate::runtime::net::Addr;
 use crate::stats::HostStats;
 
@@ -28,6 +29,8 @@ pub struct Host {
     /// Requests in flight, over all workers.
     active_requests: AtomicU32,
     pub stats: HostStats,
+    /// What came of requests to it, where outliers are detected.
+    pub outlier: outlier::Counters,
 }
 
 /// Why a host is not taken like any other.
@@ -98,6 +101,7 @@ impl Host {
             flags: AtomicU32::new(0),
             active_requests: AtomicU32::new(0),
             stats: HostStats::default(),
+            outlier: outlier::Counters::default(),
         }
     }
 

@@ -13,6 +13,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::outlier::{self, Outliers};
 use super::roster::Roster;
 use super::{Cluster, Host, Identity, Plan};
 use crate::config::Discovery;
@@ -26,7 +27,12 @@ pub struct Keeper(#[expect(dead_code, reason = "it lives as long as this")] Owne
 
 impl Keeper {
     pub fn start(control: &Control, cluster: &Arc<Cluster>) -> Keeper {
-        let mut keeping = Keeping { roster: Roster::new(cluster.hosts(), false), cluster: cluster.clone() };
+        let hosts = cluster.hosts();
+        let outliers = Outliers::new(cluster, control::now());
+        if outliers.is_none() {
+            outlier::forget(&hosts);
+        }
+        let mut keeping = Keeping { roster: Roster::new(hosts, false), outliers, cluster: cluster.clone() };
         if cluster.config.discovery == Discovery::Static {
             let named: Vec<_> = cluster.config.endpoints.iter().map(|it| (it.identity(), it.weight)).collect();
             keeping.on_named(&named);
@@ -38,23 +44,26 @@ impl Keeper {
 struct Keeping {
     cluster: Arc<Cluster>,
     roster: Roster,
+    outliers: Option<Outliers>,
 }
 
 impl Keeping {
     async fn run(mut self) {
+        let mut raised = true;
         loop {
-            let deadline = self.look(control::now());
+            let deadline = self.look(control::now(), raised);
             control::sleep(PAUSE).await;
-            let raised = async {
-                self.cluster.signal.raised().await;
-            };
-            match deadline {
+            let signal = self.cluster.signal.raised();
+            raised = match deadline {
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(control::now());
-                    control::timeout(left, raised).await;
+                    control::timeout(left, signal).await.is_some()
                 }
-                None => raised.await,
-            }
+                None => {
+                    signal.await;
+                    true
+                }
+            };
         }
     }
 
@@ -72,11 +81,15 @@ impl Keeping {
         }
     }
 
-    /// Looks at all that may have changed, and publishes a plan. Says when to look again, whatever happens.
-    fn look(&mut self, _now: Instant) -> Option<Instant> {
+    /// Looks at all that may have changed, and publishes a plan if something has; `raised`: somebody says so. Says when to
+    /// look again, whatever happens.
+    fn look(&mut self, now: Instant, raised: bool) -> Option<Instant> {
         self.roster.release();
         let hosts: Vec<Arc<Host>> = self.roster.hosts().to_vec();
-        self.cluster.publish(Plan { hosts });
-        None
+        let looked = self.outliers.as_mut().map(|outliers| outliers.look(&hosts, now));
+        if raised || looked.is_some_and(|(_, changed)| changed) {
+            self.cluster.publish(Plan { hosts });
+        }
+        looked.map(|(deadline, _)| deadline)
     }
 }

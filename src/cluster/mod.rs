@@ -12,6 +12,7 @@ mod host_view;
 mod keeper;
 mod membership;
 mod originals;
+pub mod outlier;
 mod tempo;
 mod plan;
 mod retry;
@@ -25,6 +26,7 @@ pub use host::{Flag, Health, Host, Identity};
 pub use host_view::HostView;
 pub use keeper::Keeper;
 pub use membership::Membership;
+pub use outlier::ClusterOutliers;
 pub use plan::Plan;
 pub use retry::{Asked, Decision, Pace, Refusal, RetryCx, RetryEvent, RetryPolicy, RetryState};
 pub use tempo::Tempo;
@@ -47,6 +49,8 @@ pub struct Cluster {
     /// Something about its hosts has changed, or may have.
     pub signal: Signal,
     pub breaker: Breaker,
+    /// Where hosts are judged by how they serve.
+    pub outliers: Option<ClusterOutliers>,
     /// What may change while the proxy runs, besides its hosts.
     pub values: ClusterValues,
     pub stats: Arc<Scope<ClusterStats>>,
@@ -103,6 +107,7 @@ impl Cluster {
             membership,
             signal: Signal::default(),
             breaker: Breaker::new(config.circuit_breaker),
+            outliers: config.outlier_detection.is_some().then(|| ClusterOutliers::new(name, registry)),
             // Whoever has the values of the process puts them in.
             values: ClusterValues::default(),
             stats: registry.scope::<ClusterStats>(&format!("cluster.{name}"), workers),

@@ -54,6 +54,8 @@ pub struct ClusterView {
 struct Members {
     plan: Arc<Plan>,
     views: HostViews,
+    /// The places of the hosts that are taken: those that are not unhealthy, or all if there is no other.
+    taken: Vec<usize>,
     balancer: Balancer,
     /// Made when a hash first asks for it.
     rendezvous: OnceCell<Rendezvous>,
@@ -123,9 +125,9 @@ impl ClusterView {
     pub fn pick(&self) -> Option<Rc<HostView>> {
         self.refresh();
         let mut members = self.members.borrow_mut();
-        let Members { plan, views, balancer, .. } = &mut *members;
-        let place = balancer.pick(&mut self.rng.borrow_mut(), |at| plan.hosts[at].active_requests())?;
-        views.at(place, &plan.hosts)
+        let Members { plan, views, balancer, taken, .. } = &mut *members;
+        let place = balancer.pick(&mut self.rng.borrow_mut(), |at| plan.hosts[taken[at]].active_requests())?;
+        views.at(taken[place], &plan.hosts)
     }
 
     /// The host for whatever has this hash: the same one as long as it is there.
@@ -219,11 +221,16 @@ impl ClusterView {
 
 impl Members {
     fn new(shared: &Cluster, plan: Arc<Plan>, mut views: HostViews, rng: &mut fastrand::Rng) -> Members {
-        let weights: Vec<u32> = plan.hosts.iter().map(|host| host.weight()).collect();
+        let all = 0..plan.hosts.len();
+        let mut taken: Vec<usize> = all.clone().filter(|at| plan.hosts[*at].health() != Health::Unhealthy).collect();
+        if taken.is_empty() {
+            taken = all.collect();
+        }
+        let weights: Vec<u32> = taken.iter().map(|at| plan.hosts[*at].weight()).collect();
         let balancer = Balancer::new(shared.config.load_balancing, &weights, rng);
         if views.all().is_empty() {
             views.replan(plan.hosts.len());
         }
-        Members { plan, views, balancer, rendezvous: OnceCell::new() }
+        Members { plan, views, taken, balancer, rendezvous: OnceCell::new() }
     }
 }

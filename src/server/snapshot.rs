@@ -115,7 +115,13 @@ impl Builder<'_> {
         }
         let known = current.map(|cluster| cluster.hosts()).unwrap_or_default();
         let cluster = Cluster::new(name, config, &known, self.registry, self.workers, self.system_roots);
-        let cluster = Cluster { values: ClusterValues::new(name, self.values), ..cluster.map_err(refused)? };
+        let mut cluster = Cluster { values: ClusterValues::new(name, self.values), ..cluster.map_err(refused)? };
+        if let Some(outliers) = &mut cluster.outliers {
+            let log = config.outlier_detection.as_ref().and_then(|detection| detection.log.as_ref());
+            let opened = log.map(|log| self.logs.open_lines(&log.path)).transpose();
+            outliers.log =
+                opened.map_err(|error| BuildError(format!("cluster {name}: outlier_detection: log: {error}")))?;
+        }
         if let Some(tls) = &cluster.tls {
             warn(&tls.context.get());
         }

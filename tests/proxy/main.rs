@@ -24,6 +24,7 @@ mod grpc;
 mod h2;
 mod hop_by_hop;
 mod keep_alive;
+mod outlier;
 mod proxy_protocol;
 mod race;
 mod refused;
