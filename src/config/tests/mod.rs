@@ -167,7 +167,8 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"node\"", "/node"),
     ];
     let health = effective("health_check.json");
-    let others: [(&str, &serde_json::Value, &str); 8] = [
+    let outliers = effective("outlier_detection.json");
+    let others: [(&str, &serde_json::Value, &str); 11] = [
         ("\"tcp\" of a listener", &layer4, "/listeners/0/tcp"),
         ("\"tunnel\" of a listener", &layer4, "/listeners/0/tcp/tunnel"),
         ("\"proxy_protocol\" of a listener", &layer4, "/listeners/0/proxy_protocol"),
@@ -176,6 +177,9 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"udp\" of a listener", &udp, "/udp"),
         ("\"health_check\" of a cluster", &health, "/clusters/most/health_check"),
         ("\"log\" of a health check", &health, "/clusters/most/health_check/log"),
+        ("\"outlier_detection\" of a cluster", &outliers, "/clusters/most/outlier_detection"),
+        ("\"latency\" of outlier detection", &outliers, "/clusters/most/outlier_detection/latency"),
+        ("\"log\" of outlier detection", &outliers, "/clusters/most/outlier_detection/log"),
     ];
     assert_eq!(places.len() + others.len(), PLACES.len());
     let places = places.map(|(place, pointer)| (place, &config, pointer));
