@@ -16,6 +16,8 @@ mod rewrite;
 mod table;
 #[cfg(test)]
 mod testing;
+mod walk;
+mod words;
 
 pub use action::{Action, ClusterRef, Respond, Shadow, WeightedClusters};
 pub use client_cert::{Element as CertElement, apply as apply_client_cert};
@@ -29,3 +31,5 @@ pub use redirect::Redirect;
 pub use request_id::{apply as apply_request_id, uuid_v4};
 pub use rewrite::Rewrite;
 pub use table::{BuildError, Route, RouteTable};
+pub use walk::{Step, Verdict};
+pub use words::quote;

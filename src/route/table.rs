@@ -165,6 +165,14 @@ impl Route {
         }
     }
 
+    /// What takes a share of the requests that all else lets pass.
+    pub fn share(&self) -> Option<&RuntimePercent> {
+        self.predicates.iter().find_map(|predicate| match predicate {
+            Predicate::Runtime(share) => Some(share),
+            _ => None,
+        })
+    }
+
     fn takes_connect(&self) -> bool {
         !matches!(self.predicates.first(), Some(Predicate::NotConnect))
     }

@@ -31,7 +31,8 @@ pub use codes::Codes;
 pub use dns::DnsStats;
 pub use family::{Family, Origin};
 pub use filter::{
-    BufferStats, ClientTlsAuthStats, ConnectionLimitStats, CorsStats, FaultStats, LocalRateLimitStats, RbacStats,
+    BufferStats, ClientTlsAuthStats, ConnectionLimitStats, CorsStats, FaultStats, HealthCheckFilterStats,
+    LocalRateLimitStats, RbacStats,
 };
 pub use grpc::GrpcMethodStats;
 pub use health_check::HealthCheckStats;

@@ -142,7 +142,7 @@ fn hints_know_every_key_where_it_belongs() {
     let (config, layer4) = (effective("full.json"), effective("layer4.json"));
     // Written behind those of connections.
     let udp = effective("udp.json")["listeners"].as_array().unwrap().last().unwrap().clone();
-    let places: [(&str, &str); 23] = [
+    let places: [(&str, &str); 25] = [
         ("the top level", ""),
         ("\"listeners\"", "/listeners/0"),
         ("\"http\" of a listener", "/listeners/0/http"),
@@ -156,11 +156,13 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"shadow\" of a route", "/listeners/0/routes/0/shadow/0"),
         ("\"match\" of a route", "/listeners/0/routes/0/match"),
         ("\"path\" of a match", "/listeners/0/routes/0/match/path"),
+        ("\"runtime\" of a match", "/listeners/0/routes/0/match/runtime"),
         ("\"tls\" of a match", "/listeners/0/routes/0/match/tls"),
         ("\"clusters\"", "/clusters/a"),
         ("\"tls\" of a cluster", "/clusters/a/tls"),
         ("\"http\" of a cluster", "/clusters/a/http"),
         ("\"circuit_breaker\" of a cluster", "/clusters/a/circuit_breaker"),
+        ("\"retry_budget\"", "/clusters/a/circuit_breaker/high/retry_budget"),
         ("\"endpoints\" of a cluster", "/clusters/a/endpoints/0"),
         ("\"dns\"", "/clusters/d/dns"),
         ("\"admin\"", "/admin"),

@@ -13,6 +13,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "max_connections",
             "access_log",
             "dns",
+            "runtime",
             "listeners",
             "clusters",
         ],
@@ -193,9 +194,10 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
     ),
     (
         "\"match\" of a route",
-        &["host", "path", "method", "grpc", "tls", "headers", "query", "sni", "source", "destination_port"],
+        &["host", "path", "method", "grpc", "tls", "headers", "query", "runtime", "sni", "source", "destination_port"],
     ),
     ("\"tls\" of a match", &["presented", "validated"]),
+    ("\"runtime\" of a match", &["key", "default"]),
     ("\"path\" of a match", &["exact", "prefix", "path_separated_prefix", "regex", "ignore_case"]),
     (
         "\"tls\" of a cluster",
@@ -257,7 +259,6 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
         ],
     ),
     ("\"log\" of a health check", &["path", "always_log_failures", "always_log_successes"]),
-    ("\"circuit_breaker\" of a cluster", &["max_connections", "max_pending_requests", "max_requests"]),
     ("\"endpoints\" of a cluster", &["address", "weight", "priority", "zone", "metadata"]),
     (
         "\"dns\"",
@@ -275,6 +276,11 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "deny",
         ],
     ),
+    (
+        "\"circuit_breaker\" of a cluster",
+        &["max_connections", "max_pending_requests", "max_requests", "max_retries", "retry_budget", "high", "per_host"],
+    ),
+    ("\"retry_budget\"", &["budget_percent", "min_retry_concurrency"]),
     ("\"admin\"", &["address", "allow_remote"]),
     ("\"access_log\"", &["path", "format"]),
     ("\"node\"", &["id", "cluster", "zone"]),
