@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::discovery::{self, Finding, Named};
 use super::health::Checks;
+use super::outlier::{self, Outliers};
 use super::roster::Roster;
 use super::{Cluster, Flag, Host, Identity, LocalZones, Plan};
 use crate::config::Discovery;
@@ -32,10 +33,12 @@ pub struct Keeper(#[expect(dead_code, reason = "it lives as long as this")] Owne
 impl Keeper {
     pub fn start(control: &Control, cluster: &Arc<Cluster>, resolver: &Resolver) -> Keeper {
         let (finding, named) = discovery::start(control, cluster, resolver);
+        let outliers = Outliers::new(cluster, control::now());
         let mut keeping = Keeping {
             checks: Checks::new(cluster),
             checking: BTreeMap::new(),
             roster: Roster::new(cluster.hosts(), cluster.config.health_check.is_some()),
+            outliers,
             published: MadeOf::default(),
             next_change: None,
             control: control.clone(),
@@ -67,6 +70,7 @@ struct Keeping {
     /// What discovery has found.
     named: Rc<Named>,
     _finding: Finding,
+    outliers: Option<Outliers>,
 }
 
 /// All that a plan depends on, but time.
@@ -95,6 +99,9 @@ impl Keeping {
 
     /// Hosts of a cluster that this one replaces may be marked by what is not there any more.
     fn forget_what_nobody_finds(&self) {
+        if self.outliers.is_none() {
+            outlier::forget(self.roster.hosts());
+        }
         if self.checks.is_some() {
             return;
         }
@@ -123,6 +130,7 @@ impl Keeping {
         self.note_passive_failures();
         self.roster.release();
         self.check_hosts();
+        let outliers = self.outliers.as_mut().map(|outliers| outliers.look(self.roster.hosts(), now).0);
         self.roster.hosts().iter().for_each(|host| host.look(now));
         let is = |host: &Arc<Host>| (Arc::as_ptr(host), host.flags(), host.weight());
         let hosts = self.roster.hosts().iter().map(is).collect();
@@ -136,7 +144,7 @@ impl Keeping {
             self.cluster.publish(plan);
             self.published = made_of;
         }
-        self.next_change
+        [self.next_change, outliers].into_iter().flatten().min()
     }
 
     /// Every host has its checks, and no other.

@@ -72,14 +72,6 @@ scope! {
         upstream_rq: Codes = "upstream_rq_",
         /// The upstream closed an idle connection at the moment a request was sent on it, and the request was sent again.
         upstream_rq_stale_connection_retry: Counter,
-        /// Names were asked for, or a file of endpoints was read.
-        update_attempt: Counter,
-        update_success: Counter,
-        update_failure: Counter,
-        /// There were no hosts.
-        update_empty: Counter,
-        /// The hosts were as before.
-        update_no_rebuild: Counter,
         /// Picks among all hosts of a priority, because too few of them are healthy.
         lb_healthy_panic: Counter,
         lb_subsets_selected: Counter,
@@ -88,6 +80,14 @@ scope! {
         lb_zone_routing_sampled: Counter,
         lb_zone_routing_cross_zone: Counter,
         lb_zone_no_capacity_left: Counter,
+        /// Names were asked for, or a file of endpoints was read.
+        update_attempt: Counter,
+        update_success: Counter,
+        update_failure: Counter,
+        /// There were no hosts.
+        update_empty: Counter,
+        /// The hosts were as before.
+        update_no_rebuild: Counter,
         membership_total: Gauge,
         membership_healthy: Gauge,
         membership_degraded: Gauge,

@@ -5,6 +5,7 @@
 mod harness;
 
 mod access_log;
+mod affinity;
 mod back_pressure;
 mod balance;
 mod bodyless;
@@ -26,6 +27,7 @@ mod h2;
 mod health;
 mod hop_by_hop;
 mod keep_alive;
+mod outlier;
 mod proxy_protocol;
 mod race;
 mod refused;
