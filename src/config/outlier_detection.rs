@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::text::{Complaint, Cx, Kind, Node, Object, read, write};
+use super::text::{Cx, Node, Object, read, write};
 use super::{LogPath, access_log};
 
 /// When hosts are ejected, by what comes of requests to them (Envoy's `OutlierDetection`; the names of its fields).
