@@ -198,6 +198,7 @@ impl Acquire {
         };
         self.view.stats.upstream_rq_pending_total.inc();
         self.view.stats.upstream_rq_pending_active.inc();
+        self.view.pool.count_pending(1);
         Ok(Pending { view: self.view.clone(), _permit: permit })
     }
 
@@ -291,5 +292,6 @@ impl Drop for Acquire {
 impl Drop for Pending {
     fn drop(&mut self) {
         self.view.stats.upstream_rq_pending_active.dec();
+        self.view.pool.count_pending(-1);
     }
 }
