@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use super::health::{Failure, Outcome};
+use super::outlier::Counters;
 use crate::runtime::net::Addr;
 use crate::stats::HostStats;
 
@@ -31,6 +32,8 @@ pub struct Host {
     active_requests: AtomicU32,
     /// Connections, with those that are being opened; counted where there is a limit.
     connections: AtomicU32,
+    /// How it serves, for outlier detection.
+    pub outlier: Counters,
     pub stats: HostStats,
     pub last_check: LastCheck,
 }
@@ -112,6 +115,7 @@ impl Host {
             flags: AtomicU32::new(0),
             active_requests: AtomicU32::new(0),
             connections: AtomicU32::new(0),
+            outlier: Counters::default(),
             stats: HostStats::default(),
             last_check: LastCheck::default(),
         }

@@ -12,6 +12,7 @@ mod host_view;
 mod keeper;
 mod membership;
 mod originals;
+pub mod outlier;
 mod tempo;
 mod plan;
 mod retry;
@@ -26,6 +27,7 @@ pub use host::{Flag, Health, Host, Identity, LastCheck};
 pub use host_view::HostView;
 pub use keeper::Keeper;
 pub use membership::Membership;
+pub use outlier::{ClusterOutliers, Outliers};
 pub use plan::Plan;
 pub use retry::{Asked, Decision, Pace, Refusal, RetryCx, RetryEvent, RetryPolicy, RetryState};
 pub use tempo::Tempo;
@@ -48,6 +50,8 @@ pub struct Cluster {
     /// Something about its hosts has changed, or may have.
     pub signal: Signal,
     pub breaker: Breaker,
+    /// `None`: outliers are not looked for.
+    pub outliers: Option<ClusterOutliers>,
     /// What may change while the proxy runs, besides its hosts.
     pub values: ClusterValues,
     /// Where its hosts are checked.
@@ -111,6 +115,7 @@ impl Cluster {
             membership,
             signal: Signal::default(),
             breaker: Breaker::new(config.circuit_breaker),
+            outliers: config.outlier_detection.is_some().then(|| ClusterOutliers::new(name, registry, workers)),
             // Whoever has the values of the process puts them in.
             values: ClusterValues::default(),
             health,

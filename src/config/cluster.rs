@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::text::{Complaint, Cx, Kind, Node, Object, read, write};
-use super::{CircuitBreaker, ClusterTls, HealthCheck, Http2, address, circuit_breaker, health_check, http2, tls};
+use super::{
+    CircuitBreaker, ClusterTls, HealthCheck, Http2, OutlierDetection, address, circuit_breaker, health_check, http2,
+    outlier_detection, tls,
+};
 use crate::runtime::net::Addr;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -38,6 +41,9 @@ pub struct Cluster {
     /// Default: hosts are not checked, and taken to be healthy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health_check: Option<HealthCheck>,
+    /// Default: outliers are not looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outlier_detection: Option<OutlierDetection>,
     /// The header that tells a host for whom a connection is. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy_protocol: Option<ProxyVersion>,
@@ -155,6 +161,7 @@ impl Cluster {
             max_connection_duration: None,
             circuit_breaker: CircuitBreaker::default(),
             health_check: None,
+            outlier_detection: None,
             proxy_protocol: None,
         }
     }
@@ -171,7 +178,7 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
     const PROXY_VERSIONS: &[(&str, ProxyVersion)] = &[("v1", ProxyVersion::V1), ("v2", ProxyVersion::V2)];
     let default = Cluster::new(Vec::new());
     let mut o = cx.object(node)?;
-    o.later(&["dns", "outlier_detection", "slow_start", "subsets", "hash", "zone_aware", "panic_threshold"]);
+    o.later(&["dns", "slow_start", "subsets", "hash", "zone_aware", "panic_threshold"]);
     let (discovery, endpoints) = read_hosts(cx, &mut o);
     let protocol = o.optional("protocol", default.protocol, read::one_of(PROTOCOLS));
     let cluster = Cluster {
@@ -198,6 +205,7 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
             read::or_off(read::timeout),
         ),
         circuit_breaker: o.optional("circuit_breaker", default.circuit_breaker, circuit_breaker::read),
+        outlier_detection: o.maybe("outlier_detection", |cx, node| read_outliers(cx, node, discovery)),
         health_check: o.maybe("health_check", |cx, node| read_health_check(cx, node, discovery, protocol)),
         proxy_protocol: o.maybe("proxy_protocol", read::one_of(PROXY_VERSIONS)),
         endpoints: Vec::new(),
@@ -207,6 +215,15 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
     }
     o.finish();
     Some(Cluster { endpoints: endpoints?, ..cluster })
+}
+
+/// Hosts of `original_dst` are not known to whoever would eject them.
+fn read_outliers(cx: &Cx, node: &Node, discovery: Discovery) -> Option<OutlierDetection> {
+    if discovery == Discovery::OriginalDst {
+        return cx
+            .refuse(node, "has no meaning where \"discovery\" is \"original_dst\": hosts come and go with clients");
+    }
+    outlier_detection::read(cx, node)
 }
 
 fn read_health_check(cx: &Cx, node: &Node, discovery: Discovery, protocol: ClusterProtocol) -> Option<HealthCheck> {

@@ -127,7 +127,10 @@ impl Checks {
             }
             host.set(Flag::Unchecked, false);
             counted.set(checker.is_healthy(), host.has(Flag::Degraded));
-            if transition.is_change() {
+            if checker.is_healthy() {
+                host.outlier.on_check_passed();
+            }
+            if transition.is_change() || host.has(Flag::Ejected) && checker.is_healthy() {
                 changed();
             }
         }

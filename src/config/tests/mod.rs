@@ -142,7 +142,7 @@ fn hints_know_every_key_where_it_belongs() {
     let (config, layer4) = (effective("full.json"), effective("layer4.json"));
     // Written behind those of connections.
     let udp = effective("udp.json")["listeners"].as_array().unwrap().last().unwrap().clone();
-    let places: [(&str, &str); 23] = [
+    let places: [(&str, &str); 25] = [
         ("the top level", ""),
         ("\"listeners\"", "/listeners/0"),
         ("\"http\" of a listener", "/listeners/0/http"),
@@ -161,6 +161,8 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"tls\" of a cluster", "/clusters/a/tls"),
         ("\"http\" of a cluster", "/clusters/a/http"),
         ("\"circuit_breaker\" of a cluster", "/clusters/a/circuit_breaker"),
+        ("\"outlier_detection\" of a cluster", "/clusters/a/outlier_detection"),
+        ("\"latency\" of outlier_detection", "/clusters/a/outlier_detection/latency"),
         ("\"retry_budget\"", "/clusters/a/circuit_breaker/high/retry_budget"),
         ("\"endpoints\" of a cluster", "/clusters/a/endpoints/0"),
         ("\"admin\"", "/admin"),
