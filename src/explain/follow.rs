@@ -1,5 +1,6 @@
 //! The request's way as far as it comes: into a chain, through the routes, to the clusters.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use nuncio_http::{Method, RequestHead};
@@ -102,8 +103,9 @@ fn in_force(filters: &[Filter], route: Option<&config::Route>) -> Vec<String> {
 /// What the proxy makes of a head before it looks for a route. The error says what is answered instead.
 fn prepare(head: &mut RequestHead, question: &Question, http: &config::Http) -> Result<(), String> {
     if head.method != Method::Connect {
-        match route::canonicalise(&head.target().to_vec(), PathOptions::from(http)) {
-            Canonical::Target(target) => head.set_target(&target),
+        match route::canonicalise(head.target(), PathOptions::from(http)) {
+            Canonical::Target(Cow::Borrowed(_)) => {}
+            Canonical::Target(Cow::Owned(target)) => head.set_target(&target),
             Canonical::Redirect(location) => {
                 return Err(format!("307: the canonical path is {}", String::from_utf8_lossy(&location)));
             }
