@@ -11,6 +11,7 @@ pub mod downstream;
 pub mod stream;
 pub mod route;
 pub mod filter;
+pub mod dns;
 pub mod cluster;
 pub mod upstream;
 mod h2;

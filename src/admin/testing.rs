@@ -68,7 +68,7 @@ impl AdminState for TestState {
     fn clusters(&self) -> Vec<ClusterStatus> {
         let host = Host::new(Identity::of("127.0.0.1:9000".parse().unwrap()), 7);
         host.stats.cx_total.add(2);
-        let circuit_breaker = CircuitBreaker { max_connections: 1024, max_pending_requests: 1024, max_requests: 1024 };
+        let circuit_breaker = CircuitBreaker::default();
         vec![ClusterStatus { name: Arc::from("app"), circuit_breaker, hosts: vec![Arc::new(host)] }]
     }
 

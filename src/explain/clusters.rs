@@ -26,7 +26,7 @@ fn base(name: &str, config: &config::Cluster, percent: f64) -> ClusterAnswer {
     ClusterAnswer {
         name: name.to_owned(),
         percent,
-        load_balancing: json(&config.load_balancing),
+        load_balancing: json(&config.balancing.policy.name()),
         protocol: json(&config.protocol),
         maintenance_percent: 0.0,
         hosts_are: no_hosts(config.discovery),
@@ -57,8 +57,12 @@ fn used(breaker: &Breaker) -> Map<String, Json> {
         Resource::Connections => "connections",
         Resource::PendingRequests => "pending_requests",
         Resource::Requests => "requests",
+        Resource::Retries => "retries",
     };
-    Resource::ALL.into_iter().map(|resource| (name(resource).to_owned(), breaker.used(resource).into())).collect()
+    Resource::ALL
+        .into_iter()
+        .map(|resource| (name(resource).to_owned(), breaker.used_in_all(resource).into()))
+        .collect()
 }
 
 fn of_file(name: &str, config: &config::Cluster, percent: f64, scene: &Scene<'_>) -> ClusterAnswer {

@@ -156,7 +156,7 @@ impl QueryMatcher {
 }
 
 /// The value of the first parameter of this name, decoded; empty for a name without `=`.
-fn first_parameter<'q>(query: &'q [u8], name: &[u8]) -> Option<Cow<'q, [u8]>> {
+pub fn first_parameter<'q>(query: &'q [u8], name: &[u8]) -> Option<Cow<'q, [u8]>> {
     query.split(|&byte| byte == b'&').find_map(|parameter| {
         let end = parameter.iter().position(|&byte| byte == b'=');
         let (key, value) = match end {

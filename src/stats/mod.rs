@@ -4,6 +4,7 @@
 
 mod cluster;
 mod codes;
+mod dns;
 mod family;
 mod filter;
 mod grpc;
@@ -15,6 +16,7 @@ mod http2;
 mod json;
 mod listener;
 mod metric;
+mod outlier;
 mod prometheus;
 mod registry;
 mod runtime;
@@ -27,9 +29,11 @@ mod udp;
 
 pub use cluster::ClusterStats;
 pub use codes::Codes;
+pub use dns::DnsStats;
 pub use family::{Family, Origin};
 pub use filter::{
-    BufferStats, ClientTlsAuthStats, ConnectionLimitStats, CorsStats, FaultStats, LocalRateLimitStats, RbacStats,
+    BufferStats, ClientTlsAuthStats, ConnectionLimitStats, CorsStats, FaultStats, HealthCheckFilterStats,
+    LocalRateLimitStats, RbacStats,
 };
 pub use grpc::GrpcMethodStats;
 pub use health_check::HealthCheckStats;
@@ -39,6 +43,7 @@ pub use http::HttpStats;
 pub use http2::Http2Stats;
 pub use listener::ListenerStats;
 pub use metric::{Counter, Gauge, SharedCounter, SharedGauge};
+pub use outlier::OutlierStats;
 pub use prometheus::CONTENT_TYPE as PROMETHEUS_CONTENT_TYPE;
 pub use registry::{Filter, Registry, Sample, Snapshot, Value};
 pub use runtime::RuntimeStats;

@@ -5,6 +5,7 @@
 mod harness;
 
 mod access_log;
+mod affinity;
 mod back_pressure;
 mod balance;
 mod bodyless;
@@ -23,8 +24,10 @@ mod explain;
 mod filters;
 mod grpc;
 mod h2;
+mod health;
 mod hop_by_hop;
 mod keep_alive;
+mod outlier;
 mod proxy_protocol;
 mod race;
 mod refused;
