@@ -83,6 +83,13 @@ impl config::Endpoint {
         Some(self.identity_at(self.address.address()?.clone()))
     }
 
+    /// A host that stands for it where nothing runs: one that is found by name has no address.
+    pub(crate) fn assumed_host(&self) -> Arc<Host> {
+        let nowhere = || Addr::Inet(std::net::SocketAddr::from(([0, 0, 0, 0], 0)));
+        let address = self.address.address().cloned().unwrap_or_else(nowhere);
+        Arc::new(Host::new(self.identity_at(address), self.weight))
+    }
+
     /// A host of it.
     fn identity_at(&self, address: Addr) -> Identity {
         Identity {
