@@ -35,6 +35,13 @@ pub struct Logger {
     scratch: RefCell<Vec<u8>>,
 }
 
+/// A log of other lines than those of streams; the control thread writes them.
+#[derive(Clone)]
+pub struct LineLog {
+    sink: Arc<Sink>,
+    stats: Arc<Scope<AccessLogStats>>,
+}
+
 /// Why a log cannot be opened.
 #[derive(Debug)]
 pub enum OpenError {
@@ -53,6 +60,12 @@ impl Sinks {
         let line = Line::new(&config.format).map_err(OpenError::Format)?;
         let sink = self.sink(&config.path).map_err(|error| OpenError::File(config.path.clone(), error))?;
         Ok(Log { line: Arc::new(line), sink, stats: Arc::clone(&self.stats) })
+    }
+
+    /// A log of lines that the caller makes.
+    pub fn open_lines(&mut self, path: &LogPath) -> Result<LineLog, OpenError> {
+        let sink = self.sink(path).map_err(|error| OpenError::File(path.clone(), error))?;
+        Ok(LineLog { sink, stats: Arc::clone(&self.stats) })
     }
 
     fn sink(&mut self, path: &LogPath) -> io::Result<Arc<Sink>> {
@@ -94,6 +107,13 @@ impl Log {
     pub fn logger(&self, index: usize) -> Logger {
         let writer = self.sink.writer(self.stats.worker(index));
         Logger { line: Arc::clone(&self.line), writer, scratch: RefCell::new(Vec::new()) }
+    }
+}
+
+impl LineLog {
+    /// For the control thread.
+    pub fn writer(&self) -> SinkWriter {
+        self.sink.writer(self.stats.control())
     }
 }
 

@@ -18,6 +18,6 @@ mod testing;
 pub use error::{FormatError, FormatErrorKind};
 pub use format::Format;
 pub use line::{JsonMember, Line};
-pub use logger::{Log, Logger, OpenError, Sinks};
+pub use logger::{LineLog, Log, Logger, OpenError, Sinks};
 pub use sink::{Sink, SinkWriter};
 pub(crate) use time::TimeFormat;

@@ -6,7 +6,8 @@ use serde_json::{Value as Json, json};
 
 use super::listeners::address;
 use super::{AdminState, ClusterStatus, Reply, Request};
-use crate::cluster::Host;
+use crate::access_log::TimeFormat;
+use crate::cluster::{Flag, Host};
 
 pub(super) fn clusters(state: &dyn AdminState, request: &Request) -> Reply {
     let clusters = state.clusters();
@@ -33,8 +34,11 @@ fn cluster_text(cluster: &ClusterStatus, text: &mut String) -> std::fmt::Result 
         for (key, value) in host.stats.values() {
             writeln!(text, "{name}::{address}::{key}::{value}")?;
         }
-        writeln!(text, "{name}::{address}::health_flags::healthy")?;
+        writeln!(text, "{name}::{address}::health_flags::{}", flags(host))?;
         writeln!(text, "{name}::{address}::weight::{}", host.weight())?;
+        if let Some((time, result)) = last_check(host) {
+            writeln!(text, "{name}::{address}::last_check::{result} {time}")?;
+        }
     }
     Ok(())
 }
@@ -59,12 +63,41 @@ fn host_json(host: &Host) -> Json {
         // Protobuf's JSON writes 64-bit numbers as strings.
         json!({ "name": name, "value": value.to_string(), "type": kind })
     };
-    json!({
+    let mut health = json!({ "eds_health_status": "HEALTHY" });
+    for (flag, name) in Flag::ALL.iter().filter(|(flag, _)| host.has(*flag)) {
+        // Envoy's HostHealthStatus has other names than its text for two of them.
+        let name = match flag {
+            Flag::Degraded => "failed_active_degraded_check",
+            _ => name,
+        };
+        health[name] = true.into();
+    }
+    let mut json = json!({
         "address": address(&host.address),
         "stats": host.stats.values().map(stat),
-        "health_status": { "eds_health_status": "HEALTHY" },
+        "health_status": health,
         "weight": host.weight(),
-    })
+    });
+    if let Some((time, result)) = last_check(host) {
+        json["last_check"] = json!({ "result": result, "time": time });
+    }
+    json
+}
+
+/// Why a host is not taken like any other, as Envoy writes it: `/failed_active_hc/pending_active_hc`; or that it is.
+fn flags(host: &Host) -> String {
+    let flags = Flag::ALL.iter().filter(|(flag, _)| host.has(*flag));
+    let text: String = flags.map(|(_, name)| format!("/{name}")).collect();
+    if text.is_empty() { "healthy".to_owned() } else { text }
+}
+
+/// When it was last checked, and what came of it.
+fn last_check(host: &Host) -> Option<(String, &'static str)> {
+    let (time, result) = host.last_check.get()?;
+    let mut text = String::new();
+    // Writing to a String does not fail.
+    let _ = TimeFormat::iso().write(time, &mut text);
+    Some((text, result))
 }
 
 fn limits(cluster: &ClusterStatus) -> [(&'static str, u32); 3] {
@@ -81,6 +114,22 @@ mod tests {
     use super::*;
     use crate::admin::handle;
     use crate::admin::testing::{TestState, request};
+
+    #[test]
+    fn health_is_told_by_its_flags() {
+        let host = Host::new(crate::cluster::Identity::of("192.0.2.1:80".parse().unwrap()), 1);
+        assert_eq!(flags(&host), "healthy");
+        assert_eq!(host_json(&host)["health_status"], json!({ "eds_health_status": "HEALTHY" }));
+        host.set(Flag::FailedActive, true);
+        host.set(Flag::Degraded, true);
+        assert_eq!(flags(&host), "/failed_active_hc/degraded_active_hc");
+        assert!(last_check(&host).is_none());
+        let outcome = crate::cluster::health::Outcome::Healthy { degraded: true };
+        host.last_check.set(outcome, std::time::UNIX_EPOCH + std::time::Duration::from_millis(1500));
+        let json = host_json(&host);
+        assert_eq!(json["health_status"]["failed_active_hc"], true);
+        assert_eq!(json["last_check"], json!({ "result": "degraded", "time": "1970-01-01T00:00:01.500Z" }));
+    }
 
     #[test]
     fn text_and_json() {

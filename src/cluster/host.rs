@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, SystemTime};
 
+use super::health::{Failure, Outcome};
 use crate::runtime::net::Addr;
 use crate::stats::HostStats;
 
@@ -28,6 +30,16 @@ pub struct Host {
     /// Requests in flight, over all workers.
     active_requests: AtomicU32,
     pub stats: HostStats,
+    pub last_check: LastCheck,
+}
+
+/// What the last active check found, for operators.
+#[derive(Debug, Default)]
+pub struct LastCheck {
+    /// Milliseconds since 1970; 0: there was none.
+    at: AtomicU64,
+    /// By its place in `RESULTS`.
+    result: AtomicU32,
 }
 
 /// Why a host is not taken like any other.
@@ -98,6 +110,7 @@ impl Host {
             flags: AtomicU32::new(0),
             active_requests: AtomicU32::new(0),
             stats: HostStats::default(),
+            last_check: LastCheck::default(),
         }
     }
 
@@ -127,6 +140,11 @@ impl Host {
         (before & bit != 0) != on
     }
 
+    /// All flags: for whoever asks whether anything has changed.
+    pub(super) fn flags(&self) -> u32 {
+        self.flags.load(Relaxed)
+    }
+
     pub fn has(&self, flag: Flag) -> bool {
         self.flags.load(Relaxed) & flag as u32 != 0
     }
@@ -151,6 +169,32 @@ impl Host {
 
     pub(crate) fn request_ended(&self) {
         self.active_requests.fetch_sub(1, Relaxed);
+    }
+}
+
+impl LastCheck {
+    const RESULTS: [(Outcome, &str); 7] = [
+        (Outcome::Healthy { degraded: false }, "healthy"),
+        (Outcome::Healthy { degraded: true }, "degraded"),
+        (Outcome::Failed(Failure::Active), "unhealthy"),
+        (Outcome::Failed(Failure::Retriable), "retriable"),
+        (Outcome::Failed(Failure::Passive), "passive"),
+        (Outcome::Failed(Failure::Network), "network"),
+        (Outcome::Failed(Failure::Timeout), "timeout"),
+    ];
+
+    pub fn set(&self, outcome: Outcome, now: SystemTime) {
+        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let at = Self::RESULTS.iter().position(|(result, _)| *result == outcome).unwrap_or_default();
+        self.result.store(u32::try_from(at).unwrap_or_default(), Relaxed);
+        self.at.store(u64::try_from(since.as_millis()).unwrap_or(u64::MAX).max(1), Relaxed);
+    }
+
+    /// When it ended, and what it found in a word. `None`: there was none.
+    pub fn get(&self) -> Option<(SystemTime, &'static str)> {
+        let at = self.at.load(Relaxed);
+        let (_, word) = Self::RESULTS.get(self.result.load(Relaxed) as usize)?;
+        (at > 0).then(|| (SystemTime::UNIX_EPOCH + Duration::from_millis(at), *word))
     }
 }
 

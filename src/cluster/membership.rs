@@ -13,6 +13,13 @@ pub struct Membership {
 }
 
 impl Membership {
+    /// `healthy` and `degraded` hosts are others.
+    pub fn set(&self, total: u32, healthy: u32, degraded: u32) {
+        self.total.store(total, Relaxed);
+        self.healthy.store(healthy, Relaxed);
+        self.degraded.store(degraded, Relaxed);
+    }
+
     pub fn total(&self) -> u32 {
         self.total.load(Relaxed)
     }
@@ -32,8 +39,37 @@ impl Membership {
             healthy += u32::from(host.health() == Health::Healthy);
             degraded += u32::from(host.health() == Health::Degraded);
         }
-        self.total.store(total, Relaxed);
-        self.healthy.store(healthy, Relaxed);
-        self.degraded.store(degraded, Relaxed);
+        self.set(total, healthy, degraded);
+    }
+
+    /// At least `percent` of the hosts serve, be it degraded. A cluster without hosts serves nobody: only 0 % of it do.
+    pub fn has(&self, percent: f64) -> bool {
+        let serving = f64::from(self.healthy().saturating_add(self.degraded()));
+        let total = f64::from(self.total());
+        percent <= 0.0 || total > 0.0 && serving * 100.0 >= percent * total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_of_hosts() {
+        let rows = [
+            ((0, 0, 0), 0.0, true),
+            ((0, 0, 0), 0.1, false),
+            ((4, 2, 0), 50.0, true),
+            ((4, 1, 1), 50.0, true),
+            ((4, 2, 0), 50.1, false),
+            ((3, 3, 0), 100.0, true),
+            ((3, 2, 0), 100.0, false),
+            ((3, 0, 0), 0.0, true),
+        ];
+        for ((total, healthy, degraded), percent, expected) in rows {
+            let membership = Membership::default();
+            membership.set(total, healthy, degraded);
+            assert_eq!(membership.has(percent), expected, "{membership:?} {percent}");
+        }
     }
 }

@@ -21,7 +21,8 @@ mod view;
 use std::sync::Arc;
 
 pub use breaker::{Breaker, Permit, Resource};
-pub use host::{Flag, Health, Host, Identity};
+pub use health::ClusterHealth;
+pub use host::{Flag, Health, Host, Identity, LastCheck};
 pub use host_view::HostView;
 pub use keeper::Keeper;
 pub use membership::Membership;
@@ -49,6 +50,8 @@ pub struct Cluster {
     pub breaker: Breaker,
     /// What may change while the proxy runs, besides its hosts.
     pub values: ClusterValues,
+    /// Where its hosts are checked.
+    pub health: Option<ClusterHealth>,
     pub stats: Arc<Scope<ClusterStats>>,
     pub http2_stats: Arc<Scope<Http2Stats>>,
     pub udp_stats: Arc<Scope<ClusterUdpStats>>,
@@ -91,11 +94,16 @@ impl Cluster {
         let host = |endpoint: &config::Endpoint| {
             let identity = endpoint.identity();
             let known = known.iter().find(|host| host.is(&identity)).cloned();
-            known.unwrap_or_else(|| Arc::new(Host::new(identity, endpoint.weight)))
+            known.unwrap_or_else(|| {
+                let host = Host::new(identity, endpoint.weight);
+                host.set(Flag::Unchecked, config.health_check.is_some());
+                Arc::new(host)
+            })
         };
         let hosts: Vec<Arc<Host>> = config.endpoints.iter().map(host).collect();
         let membership = Membership::default();
         membership.count(hosts.iter().map(|host| &**host));
+        let health = config.health_check.is_some().then(|| ClusterHealth::new(name, registry, workers));
         Ok(Cluster {
             name: name.into(),
             config: config.clone(),
@@ -105,6 +113,7 @@ impl Cluster {
             breaker: Breaker::new(config.circuit_breaker),
             // Whoever has the values of the process puts them in.
             values: ClusterValues::default(),
+            health,
             stats: registry.scope::<ClusterStats>(&format!("cluster.{name}"), workers),
             http2_stats: registry.scope::<Http2Stats>(&format!("cluster.{name}.http2"), workers),
             udp_stats: registry.scope::<ClusterUdpStats>(&format!("cluster.{name}.udp"), workers),

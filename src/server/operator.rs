@@ -76,7 +76,8 @@ impl AdminState for Operator {
             stats.circuit_breakers_remaining_pending.set(left(Resource::PendingRequests));
             stats.circuit_breakers_remaining_rq.set(left(Resource::Requests));
             stats.membership_total.set(cluster.plan.get().hosts.len() as i64);
-            stats.membership_healthy.set(cluster.plan.get().hosts.len() as i64);
+            stats.membership_healthy.set(i64::from(cluster.membership.healthy()));
+            stats.membership_degraded.set(i64::from(cluster.membership.degraded()));
         }
         process.registry.snapshot(filter)
     }

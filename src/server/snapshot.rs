@@ -115,7 +115,14 @@ impl Builder<'_> {
         }
         let known = current.map(|cluster| cluster.hosts()).unwrap_or_default();
         let cluster = Cluster::new(name, config, &known, self.registry, self.workers, self.system_roots);
-        let cluster = Cluster { values: ClusterValues::new(name, self.values), ..cluster.map_err(refused)? };
+        let mut cluster = Cluster { values: ClusterValues::new(name, self.values), ..cluster.map_err(refused)? };
+        if let Some((health, log)) =
+            cluster.health.as_mut().zip(config.health_check.as_ref().and_then(|it| it.log.as_ref()))
+        {
+            let opened = self.logs.open_lines(&log.path);
+            health.log =
+                Some(opened.map_err(|error| BuildError(format!("cluster {name}: health_check: log: {error}")))?);
+        }
         if let Some(tls) = &cluster.tls {
             warn(&tls.context.get());
         }

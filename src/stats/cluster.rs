@@ -74,6 +74,7 @@ scope! {
         upstream_rq_stale_connection_retry: Counter,
         membership_total: Gauge,
         membership_healthy: Gauge,
+        membership_degraded: Gauge,
         membership_change: Counter,
         circuit_breakers_cx_open: Gauge = "circuit_breakers.default.cx_open",
         circuit_breakers_rq_open: Gauge = "circuit_breakers.default.rq_open",

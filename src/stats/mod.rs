@@ -7,6 +7,7 @@ mod codes;
 mod family;
 mod filter;
 mod grpc;
+mod health_check;
 mod histogram;
 mod host;
 mod http;
@@ -31,6 +32,7 @@ pub use filter::{
     BufferStats, ClientTlsAuthStats, ConnectionLimitStats, CorsStats, FaultStats, LocalRateLimitStats, RbacStats,
 };
 pub use grpc::GrpcMethodStats;
+pub use health_check::HealthCheckStats;
 pub use histogram::{BOUNDS_MS, Histogram, HistogramSnapshot, QUANTILES};
 pub use host::HostStats;
 pub use http::HttpStats;

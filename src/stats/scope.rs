@@ -79,6 +79,11 @@ impl<T: ScopeStats> Scope<T> {
         self.instances.get(index).unwrap_or(&self.instances[self.instances.len() - 1]).clone()
     }
 
+    /// Some instance is as asked.
+    pub fn any(&self, is: impl Fn(&T) -> bool) -> bool {
+        self.instances.iter().any(|instance| is(instance))
+    }
+
     /// The values of scopes by name, summed over all their instances.
     pub(super) fn sum<'s>(scopes: impl IntoIterator<Item = &'s Scope<T>>) -> Values {
         let mut values = BTreeMap::new();

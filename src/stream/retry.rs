@@ -43,6 +43,11 @@ impl Stream {
     /// The head of a response has come.
     pub(super) fn judge_head(&mut self, task: &mut Context<'_>, head: &ResponseHead, end: bool) -> Judgement {
         let Some(sending) = self.attempt.0.as_deref() else { return Judgement::Take };
+        if let (Some(health), Some(current)) = (&sending.view.shared.health, &sending.current)
+            && health.on_response_head(current.host.shared(), head)
+        {
+            sending.view.shared.signal.raise();
+        }
         if sending.accepted || head.status == 101 {
             return Judgement::Take;
         }

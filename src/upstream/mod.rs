@@ -3,6 +3,7 @@
 pub mod acquire;
 pub mod connect;
 pub mod connection;
+pub(crate) mod control;
 mod exchange;
 pub mod h1;
 pub mod h2;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use futures_lite::{FutureExt, StreamExt};
 use smol::LocalExecutor;
 pub use smol::channel::{Receiver, Sender, TrySendError};
+pub use smol::lock::Semaphore;
 
 pub use net::{ControlListener, ControlStream};
 

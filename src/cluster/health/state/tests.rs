@@ -28,7 +28,8 @@ fn now() -> Instant {
 /// Thresholds are 3 to fail and 2 to come back.
 #[test]
 fn results_in_a_row_decide() {
-    let rows: [(&str, &[Outcome], &[Option<bool>]); 9] = [
+    type Row<'a> = (&'a str, &'a [Outcome], &'a [Option<bool>]);
+    let rows: [Row<'_>; 9] = [
         ("the first success suffices", &[UP, UP], &[Some(true), None]),
         ("a slip at first leaves it unhealthy", &[SLIP, UP, UP], &[None, None, Some(true)]),
         ("what is no slip at first too", &[SAYS_NO, UP, UP], &[None, None, Some(true)]),
