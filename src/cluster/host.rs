@@ -4,9 +4,9 @@
 //! flags, each written by one subsystem; what a balancer makes of them is [`Health`].
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::health::{Failure, Outcome};
 use crate::runtime::net::Addr;
@@ -29,6 +29,8 @@ pub struct Host {
     flags: AtomicU32,
     /// Requests in flight, over all workers.
     active_requests: AtomicU32,
+    /// Only the control thread looks at it.
+    healthy_since: Mutex<Option<Instant>>,
     pub stats: HostStats,
     pub last_check: LastCheck,
 }
@@ -109,6 +111,7 @@ impl Host {
             weight: AtomicU32::new(weight.max(1)),
             flags: AtomicU32::new(0),
             active_requests: AtomicU32::new(0),
+            healthy_since: Mutex::new(None),
             stats: HostStats::default(),
             last_check: LastCheck::default(),
         }
@@ -157,6 +160,18 @@ impl Host {
             flags if flags & Flag::Degraded as u32 != 0 => Health::Degraded,
             _ => Health::Healthy,
         }
+    }
+
+    /// Notes whether it may be picked: slow start counts from when it first may. To be told now and then.
+    pub fn look(&self, now: Instant) {
+        let usable = self.health() != Health::Unhealthy;
+        let mut since = self.healthy_since.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = since.or(Some(now)).filter(|_| usable);
+    }
+
+    /// When it was first seen so, since it last was not. `None`: it was never looked at.
+    pub fn healthy_since(&self) -> Option<Instant> {
+        *self.healthy_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn active_requests(&self) -> u32 {

@@ -12,10 +12,13 @@ mod host_view;
 mod keeper;
 mod membership;
 mod originals;
-mod tempo;
+mod place;
 mod plan;
 mod retry;
 mod roster;
+mod tempo;
+#[cfg(test)]
+mod testing;
 mod view;
 
 use std::sync::Arc;
@@ -26,14 +29,15 @@ pub use host::{Flag, Health, Host, Identity, LastCheck};
 pub use host_view::HostView;
 pub use keeper::Keeper;
 pub use membership::Membership;
-pub use plan::Plan;
+pub use place::{Place, settle};
+pub use plan::{Group, LocalZones, Plan, Selection, Share, SubsetKey, Why};
 pub use retry::{Asked, Decision, Pace, Refusal, RetryCx, RetryEvent, RetryPolicy, RetryState};
 pub use tempo::Tempo;
 pub use view::{ClientTls, ClusterView};
 
 use crate::config;
 use crate::runtime::Published;
-use crate::runtime::control::Signal;
+use crate::runtime::control::{self, Signal};
 use crate::runtime_values::ClusterValues;
 use crate::stats::{ClusterStats, ClusterUdpStats, Http2Stats, Registry, Scope, TlsStats};
 use crate::tls::{ClientContext, LoadError, SystemRoots};
@@ -45,6 +49,8 @@ pub struct Cluster {
     /// Replaced whenever hosts or their health change.
     pub plan: Arc<Published<Plan>>,
     pub membership: Membership,
+    /// Where this proxy is, and others like it.
+    pub place: Place,
     /// Something about its hosts has changed, or may have.
     pub signal: Signal,
     pub breaker: Breaker,
@@ -101,14 +107,16 @@ impl Cluster {
             })
         };
         let hosts: Vec<Arc<Host>> = config.endpoints.iter().map(host).collect();
+        let plan = Plan::build(hosts, &config.balancing, "", None, control::now());
         let membership = Membership::default();
-        membership.count(hosts.iter().map(|host| &**host));
+        membership.count(plan.hosts().iter().map(|host| &**host));
         let health = config.health_check.is_some().then(|| ClusterHealth::new(name, registry, workers));
         Ok(Cluster {
             name: name.into(),
             config: config.clone(),
-            plan: Arc::new(Published::new(Plan { hosts })),
+            plan: Arc::new(Published::new(plan)),
             membership,
+            place: Place::default(),
             signal: Signal::default(),
             breaker: Breaker::new(config.circuit_breaker),
             // Whoever has the values of the process puts them in.
@@ -123,12 +131,13 @@ impl Cluster {
 
     /// From now on workers pick by this.
     fn publish(&self, plan: Plan) {
-        self.membership.count(plan.hosts.iter().map(|host| &**host));
+        self.membership.count(plan.hosts().iter().map(|host| &**host));
+        self.place.tell(&self.config.balancing, plan.hosts());
         self.plan.set(plan);
     }
 
     /// All its hosts, as they are now.
     pub fn hosts(&self) -> Vec<Arc<Host>> {
-        self.plan.get().hosts.clone()
+        self.plan.get().hosts().to_vec()
     }
 }

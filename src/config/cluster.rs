@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::text::{Complaint, Cx, Kind, Node, Object, read, write};
-use super::{ClusterTls, HealthCheck, Http2, address, health_check, http2, tls};
+use super::{Balancing, ClusterTls, HealthCheck, Http2, address, balancing, health_check, http2, tls};
 use crate::runtime::net::Addr;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -14,7 +14,8 @@ pub struct Cluster {
     /// At least one, if they stand here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<Endpoint>,
-    pub load_balancing: LoadBalancing,
+    #[serde(flatten)]
+    pub balancing: Balancing,
     pub protocol: ClusterProtocol,
     /// `None`: the hosts speak plain text.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,15 +130,6 @@ pub struct Endpoint {
     pub weight: u32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LoadBalancing {
-    #[default]
-    RoundRobin,
-    LeastRequest,
-    Random,
-}
-
 /// Limits over all workers. Beyond them: 503 with response flag `UO`, at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct CircuitBreaker {
@@ -161,7 +153,7 @@ impl Cluster {
         Cluster {
             discovery: Discovery::default(),
             endpoints,
-            load_balancing: LoadBalancing::default(),
+            balancing: Balancing::default(),
             protocol: ClusterProtocol::default(),
             tls: None,
             http: ClusterHttp::default(),
@@ -178,22 +170,17 @@ impl Cluster {
 }
 
 pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
-    const LOAD_BALANCING: &[(&str, LoadBalancing)] = &[
-        ("round_robin", LoadBalancing::RoundRobin),
-        ("least_request", LoadBalancing::LeastRequest),
-        ("random", LoadBalancing::Random),
-    ];
     const PROTOCOLS: &[(&str, ClusterProtocol)] =
         &[("h1", ClusterProtocol::H1), ("h2", ClusterProtocol::H2), ("auto", ClusterProtocol::Auto)];
     const PROXY_VERSIONS: &[(&str, ProxyVersion)] = &[("v1", ProxyVersion::V1), ("v2", ProxyVersion::V2)];
     let default = Cluster::new(Vec::new());
     let mut o = cx.object(node)?;
-    o.later(&["dns", "outlier_detection", "slow_start", "subsets", "hash", "zone_aware", "panic_threshold"]);
+    o.later(&["dns", "outlier_detection"]);
     let (discovery, endpoints) = read_hosts(cx, &mut o);
     let protocol = o.optional("protocol", default.protocol, read::one_of(PROTOCOLS));
     let cluster = Cluster {
         discovery,
-        load_balancing: o.optional("load_balancing", default.load_balancing, read::one_of(LOAD_BALANCING)),
+        balancing: balancing::read(cx, node, &mut o),
         protocol,
         tls: o.maybe("tls", |cx, node| tls::read_cluster(cx, node, protocol)),
         http: o.optional("http", default.http, read_http),

@@ -6,6 +6,7 @@ mod access_log;
 mod action;
 mod address;
 mod admin;
+mod balancing;
 mod chain;
 mod cidr;
 mod client_cert;
@@ -52,12 +53,14 @@ use self::text::write;
 pub use self::access_log::{AccessLog, LogFormat, LogPath};
 pub use self::action::{Action, Redirect, Respond, WeightedCluster};
 pub use self::admin::Admin;
+pub use self::balancing::{
+    Balancing, Hashing, LeastRequest, LoadBalancing, Maglev, RingHash, SlowStart, Sticky, SubsetFallback, Subsets,
+    ZoneAware,
+};
 pub use self::chain::{Chain, ChainMatch, HttpService, Protocol, Service, TcpService, TransportKind};
 pub use self::cidr::{Cidr, CidrError};
 pub use self::client_cert::{CertDetail, ForwardClientCert};
-pub use self::cluster::{
-    CircuitBreaker, Cluster, ClusterHttp, ClusterProtocol, Discovery, Endpoint, LoadBalancing, ProxyVersion,
-};
+pub use self::cluster::{CircuitBreaker, Cluster, ClusterHttp, ClusterProtocol, Discovery, Endpoint, ProxyVersion};
 pub use self::file::{File, NoCredentials};
 pub use self::filter::{
     ApprovedSource, Buffer, ClientTlsAuth, ConnectionLimit, Cors, Echo, Fault, FaultAbort, FaultDelay, Filter,

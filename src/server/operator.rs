@@ -75,7 +75,7 @@ impl AdminState for Operator {
             stats.circuit_breakers_remaining_cx.set(left(Resource::Connections));
             stats.circuit_breakers_remaining_pending.set(left(Resource::PendingRequests));
             stats.circuit_breakers_remaining_rq.set(left(Resource::Requests));
-            stats.membership_total.set(cluster.plan.get().hosts.len() as i64);
+            stats.membership_total.set(i64::from(cluster.membership.total()));
             stats.membership_healthy.set(i64::from(cluster.membership.healthy()));
             stats.membership_degraded.set(i64::from(cluster.membership.degraded()));
         }

@@ -11,7 +11,7 @@ use super::udp::UdpSockets;
 use super::worker::Command;
 use super::{ListenerSnapshot, Snapshot};
 use crate::access_log::Sinks;
-use crate::cluster::{Cluster, Keeper};
+use crate::cluster::{self, Cluster, Keeper};
 use crate::config::Config;
 use crate::listener::ConnectionLimit;
 use crate::runtime::control::{self, Control, Receiver};
@@ -203,6 +203,7 @@ impl Process {
                 tls.context.set(context);
             }
         }
+        cluster::settle(&snapshot.clusters, &snapshot.config.node.zone);
         let known = std::mem::take(&mut self.keepers);
         let mut known: BTreeMap<_, _> = known.into_iter().map(|kept| (Arc::as_ptr(&kept.0), kept)).collect();
         for cluster in &snapshot.clusters {

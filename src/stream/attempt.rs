@@ -22,7 +22,8 @@ use super::ends::Outcome;
 use super::race::Racing;
 use super::replay::Replay;
 use super::run::Stream;
-use crate::cluster::{ClusterView, HostView, Permit, Resource, RetryPolicy, RetryState};
+use crate::cluster::balance::PickCx;
+use crate::cluster::{ClusterView, Host, HostView, Permit, Resource, RetryPolicy, RetryState};
 use crate::error::{Error, Kind, Phase, Timeout};
 use crate::filter::Part;
 use crate::listener::ListenerView;
@@ -275,8 +276,10 @@ impl Stream {
     }
 
     /// A host for the next try, another one than those that were tried if there is one.
-    pub(super) fn pick_host(&mut self, view: &Rc<ClusterView>, _tried: &[Rc<HostView>]) -> Result<Rc<HostView>, Error> {
-        view.pick().ok_or_else(|| {
+    pub(super) fn pick_host(&mut self, view: &Rc<ClusterView>, tried: &[Rc<HostView>]) -> Result<Rc<HostView>, Error> {
+        let is_tried = |host: &Host| tried.iter().any(|tried| std::ptr::eq(&**tried.shared(), host));
+        let tried: Option<&dyn Fn(&Host) -> bool> = if tried.is_empty() { None } else { Some(&is_tried) };
+        view.pick_for(&PickCx { tried, ..PickCx::default() }).ok_or_else(|| {
             view.stats.upstream_cx_none_healthy.inc();
             Error::local(Kind::NoHealthyHost)
         })
