@@ -24,7 +24,7 @@ class Case:
 
     name: str
     title: str
-    # load: requests by the driver; idle: held connections; size: nothing runs; memory, churn: see clusters.py
+    # load: requests by the driver; idle: held connections; size: nothing runs; memory, churn, pick: see clusters.py
     kind: str = "load"
     # wrk: HTTP/1; h2load: HTTP/2 with prior knowledge; ghz: gRPC; l4load: bytes; udp_load: datagrams
     driver: str = "wrk"
@@ -59,6 +59,7 @@ class Case:
         return {"wrk": "h1", "udp_load": "datagrams"}.get(self.driver, "h2")
 
 
+PICKS = ("round_robin_ns", "least_request_ns", "maglev_ns")
 UDP_GOALS = (Goal("cpu_us_per_request", 0.7, ("nginx",)), Goal("cpu_us_per_request", 0.5, ("envoy",)))
 
 CASES = {
@@ -316,6 +317,14 @@ CASES = {
             only=("nuncio",),
             metrics=("p99_us", "cpu_us_per_request"),
             goals=(Goal("p99_us", 1.5, ("nuncio",), "nuncio_churn"),),
+        ),
+        Case(
+            "clusters_pick",
+            "picking one of 1,000 hosts",
+            kind="pick",
+            only=("nuncio",),
+            metrics=PICKS,
+            goals=tuple(Goal(metric, 200) for metric in PICKS),
         ),
         Case(
             "size",

@@ -1,6 +1,8 @@
 """What clusters cost: their policies for a request, their memory, and hosts that come and go. nuncio against itself."""
 
 import json
+import re
+import subprocess
 import threading
 import time
 from contextlib import ExitStack
@@ -83,6 +85,23 @@ def measure_memory(case, binaries, options, start):
                 more = figures["nuncio_clusters"]["rss_after_load_mib"] - figures["nuncio"]["rss_after_load_mib"]
                 figures["nuncio_clusters"]["more_mib"] = more
             rounds.append(figures)
+    return {"rounds": rounds, "failures": failures}
+
+
+def measure_pick(case, _binaries, options):
+    """Nanoseconds of a pick among a thousand hosts, as examples/pick.rs measures them."""
+    rounds, failures = [], []
+    command = ["cargo", "run", "--quiet", "--locked", "--release", "--example", "pick"]
+    for _ in range(options.rounds):
+        try:
+            done = subprocess.run(command, cwd=tools.ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=900)
+        except (OSError, subprocess.SubprocessError) as error:
+            return {"rounds": rounds, "failures": [f"{case.name}: {error}"]}
+        rows = re.findall(r"(?m)^(\S+) +1000 +([\d.]+)", done.stdout)
+        figures = {f"{policy}_ns": float(ns) for policy, ns in rows}
+        if missing := [metric for metric in case.metrics if metric not in figures]:
+            failures.append(f"{case.name}: no figure for {missing}")
+        rounds.append({"nuncio": {metric: figures[metric] for metric in case.metrics if metric in figures}})
     return {"rounds": rounds, "failures": failures}
 
 

@@ -244,4 +244,5 @@ MEASURES = {
     "size": measure_size,
     "memory": measure_memory,
     "churn": clusters.measure_churn,
+    "pick": clusters.measure_pick,
 }

@@ -38,7 +38,8 @@ Reads FILE and says everything that is wrong with it: file, line, column, JSON p
 const DEMO: &str = "\
 nuncio demo [--workers N] [--log-level LEVEL]
 
-Runs the proxy in front of three small built-in servers, one of them slow and one failing, and prints what to try.
+Runs the proxy in front of small built-in servers, and prints what to try: one is slow, one fails, and of three hosts each
+can be broken and mended by a request, to see how it is ejected and returns.
 Everything listens on loopback.
 ";
 
