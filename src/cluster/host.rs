@@ -31,6 +31,8 @@ pub struct Host {
     active_requests: AtomicU32,
     /// Only the control thread looks at it.
     healthy_since: Mutex<Option<Instant>>,
+    /// Connections, with those that are being opened; counted where there is a limit.
+    connections: AtomicU32,
     pub stats: HostStats,
     pub last_check: LastCheck,
 }
@@ -112,8 +114,20 @@ impl Host {
             flags: AtomicU32::new(0),
             active_requests: AtomicU32::new(0),
             healthy_since: Mutex::new(None),
+            connections: AtomicU32::new(0),
             stats: HostStats::default(),
             last_check: LastCheck::default(),
+        }
+    }
+
+    /// Who it is.
+    pub fn identity(&self) -> Identity {
+        Identity {
+            address: self.address.clone(),
+            name: self.name.clone(),
+            priority: self.priority,
+            zone: self.zone.clone(),
+            metadata: self.metadata.clone(),
         }
     }
 
@@ -172,6 +186,25 @@ impl Host {
     /// When it was first seen so, since it last was not. `None`: it was never looked at.
     pub fn healthy_since(&self) -> Option<Instant> {
         *self.healthy_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those that [`Host::try_connect`] has counted.
+    pub fn connections(&self) -> u32 {
+        self.connections.load(Relaxed)
+    }
+
+    /// One more connection, if there are fewer than `most`.
+    pub(super) fn try_connect(&self, most: u32) -> bool {
+        // Add first, look after: see `Breaker`.
+        let may = self.connections.fetch_add(1, Relaxed) < most;
+        if !may {
+            self.disconnect();
+        }
+        may
+    }
+
+    pub(super) fn disconnect(&self) {
+        self.connections.fetch_sub(1, Relaxed);
     }
 
     pub fn active_requests(&self) -> u32 {

@@ -40,7 +40,8 @@ impl Keeper {
         };
         keeping.forget_what_nobody_finds();
         if cluster.config.discovery == Discovery::Static {
-            let named: Vec<_> = cluster.config.endpoints.iter().map(|it| (it.identity(), it.weight)).collect();
+            let named: Vec<_> =
+                cluster.config.endpoints.iter().filter_map(|it| Some((it.identity()?, it.weight))).collect();
             keeping.on_named(&named);
         }
         Keeper(control.spawn_owned(keeping.run()))

@@ -6,6 +6,7 @@
 
 pub mod balance;
 mod breaker;
+mod discovery;
 pub mod health;
 mod host;
 mod host_view;
@@ -35,9 +36,10 @@ pub use retry::{Asked, Decision, Pace, Refusal, RetryCx, RetryEvent, RetryPolicy
 pub use tempo::Tempo;
 pub use view::{ClientTls, ClusterView};
 
-use crate::config;
+use crate::config::{self, Discovery};
 use crate::runtime::Published;
 use crate::runtime::control::{self, Signal};
+use crate::runtime::net::Addr;
 use crate::runtime_values::ClusterValues;
 use crate::stats::{ClusterStats, ClusterUdpStats, Http2Stats, Registry, Scope, TlsStats};
 use crate::tls::{ClientContext, LoadError, SystemRoots};
@@ -48,7 +50,8 @@ pub struct Cluster {
     pub config: config::Cluster,
     /// Replaced whenever hosts or their health change.
     pub plan: Arc<Published<Plan>>,
-    pub membership: Membership,
+    /// Kept by the name of the cluster: one that replaces this one counts in the same place.
+    pub membership: Arc<Membership>,
     /// Where this proxy is, and others like it.
     pub place: Place,
     /// Something about its hosts has changed, or may have.
@@ -71,9 +74,19 @@ pub struct ClusterTls {
 }
 
 impl config::Endpoint {
-    /// The host that it names.
-    fn identity(&self) -> Identity {
-        Identity::of(self.address.clone())
+    /// The host that it is, if it names one by its address.
+    fn identity(&self) -> Option<Identity> {
+        Some(self.identity_at(self.address.address()?.clone()))
+    }
+
+    /// A host of it.
+    fn identity_at(&self, address: Addr) -> Identity {
+        Identity {
+            priority: self.priority,
+            zone: Arc::from(&*self.zone),
+            metadata: Arc::new(self.metadata.clone()),
+            ..Identity::of(address)
+        }
     }
 }
 
@@ -98,18 +111,24 @@ impl Cluster {
             }),
         };
         let host = |endpoint: &config::Endpoint| {
-            let identity = endpoint.identity();
+            let identity = endpoint.identity()?;
             let known = known.iter().find(|host| host.is(&identity)).cloned();
-            known.unwrap_or_else(|| {
+            Some(known.unwrap_or_else(|| {
                 let host = Host::new(identity, endpoint.weight);
                 host.set(Flag::Unchecked, config.health_check.is_some());
                 Arc::new(host)
-            })
+            }))
         };
-        let hosts: Vec<Arc<Host>> = config.endpoints.iter().map(host).collect();
+        let hosts: Vec<Arc<Host>> = match config.discovery {
+            Discovery::Static => config.endpoints.iter().filter_map(host).collect(),
+            Discovery::OriginalDst => Vec::new(),
+            // Those that were found last serve until others are found.
+            _ => known.to_vec(),
+        };
         let plan = Plan::build(hosts, &config.balancing, "", None, control::now());
         let membership = Membership::default();
         membership.count(plan.hosts().iter().map(|host| &**host));
+        let membership = Arc::new(membership);
         let health = config.health_check.is_some().then(|| ClusterHealth::new(name, registry, workers));
         Ok(Cluster {
             name: name.into(),

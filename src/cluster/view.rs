@@ -12,7 +12,7 @@ use super::balance::{PickCx, Picker};
 use super::host_view::HostViews;
 use super::originals::Originals;
 use super::{Cluster, Health, HostView, Plan, Resource, Tempo};
-use crate::config::{ClusterProtocol, Discovery};
+use crate::config::{ClusterProtocol, Discovery, Priority};
 use crate::runtime::{Published, Reader, Rt};
 use crate::stats::{ClusterStats, ClusterUdpStats, Handle, Http2Stats, TlsStats};
 use crate::stream::info::ConnectionInfo;
@@ -134,7 +134,8 @@ impl ClusterView {
         self.refresh();
         let mut members = self.members.borrow_mut();
         let Members { plan, views, picker } = &mut *members;
-        let cx = PickCx { in_flight: self.shared.breaker.used(Resource::Requests), ..*cx };
+        let used = |priority| self.shared.breaker.used(priority, Resource::Requests);
+        let cx = PickCx { in_flight: used(Priority::Default).saturating_add(used(Priority::High)), ..*cx };
         let place = picker.pick(plan, &cx, &mut self.rng.borrow_mut())?;
         views.at(place, plan.hosts())
     }
@@ -163,14 +164,14 @@ impl ClusterView {
 
     /// Requests of other workers that wait for a permit, while idle connections of ours may hold some for nothing.
     pub fn wanted_elsewhere(&self) -> usize {
-        (self.shared.breaker.used(Resource::PendingRequests) as usize).saturating_sub(self.pool.waiting())
+        (self.shared.breaker.used_in_all(Resource::PendingRequests) as usize).saturating_sub(self.pool.waiting())
     }
 
     /// Somebody waits for a permit, or soon may while an idle connection holds one.
     pub fn is_short(&self) -> bool {
         self.originals.as_ref().is_some_and(Originals::is_short)
             || self.pool.waiting() > 0
-            || self.pool.idle_count() > 0 && self.shared.breaker.is_open(Resource::Connections)
+            || self.pool.idle_count() > 0 && self.shared.breaker.is_open_for_any(Resource::Connections)
     }
 
     /// Closes the idle connection that was used longest ago, of any host: it gives its permit to a host that has none.

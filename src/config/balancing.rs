@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 
 use super::text::write;
 
-pub(super) use self::read::read;
+pub(super) use self::read::{cookie_name, cookie_path, read, read_subset};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Balancing {

@@ -9,8 +9,11 @@ mod admin;
 mod balancing;
 mod chain;
 mod cidr;
+mod circuit_breaker;
 mod client_cert;
 mod cluster;
+mod dns;
+mod endpoint;
 mod file;
 mod filter;
 mod header_edits;
@@ -31,6 +34,7 @@ mod regex;
 mod retry;
 mod rewrite;
 mod route;
+mod route_hash;
 mod route_l4;
 mod route_match;
 mod runtime;
@@ -59,12 +63,15 @@ pub use self::balancing::{
 };
 pub use self::chain::{Chain, ChainMatch, HttpService, Protocol, Service, TcpService, TransportKind};
 pub use self::cidr::{Cidr, CidrError};
+pub use self::circuit_breaker::{CircuitBreaker, HostThresholds, RetryBudget, RetryLimit, Thresholds};
 pub use self::client_cert::{CertDetail, ForwardClientCert};
-pub use self::cluster::{CircuitBreaker, Cluster, ClusterHttp, ClusterProtocol, Discovery, Endpoint, ProxyVersion};
+pub use self::cluster::{Cluster, ClusterHttp, ClusterProtocol, Discovery, ProxyVersion};
+pub use self::dns::{Dns, DnsFamily};
+pub use self::endpoint::{Endpoint, HostName, Target, parse_endpoints};
 pub use self::file::{File, NoCredentials};
 pub use self::filter::{
     ApprovedSource, Buffer, ClientTlsAuth, ConnectionLimit, Cors, Echo, Fault, FaultAbort, FaultDelay, Filter,
-    FilterOverride, GrpcStats, GrpcWeb, HeaderMutation, IpRanges, LocalRateLimit, SniCluster,
+    FilterOverride, GrpcStats, GrpcWeb, HeaderMutation, HealthCheckFilter, IpRanges, LocalRateLimit, SniCluster,
 };
 pub use self::header_edits::{HeaderEdits, HeaderTemplate};
 pub use self::health_check::{
@@ -84,6 +91,7 @@ pub use self::regex::{full_regex, partial_regex};
 pub use self::retry::{BackOff, ResetFormat, ResetHeader, Retry, RetryAfter, RetryOn};
 pub use self::rewrite::Rewrite;
 pub use self::route::{Connect, Route};
+pub use self::route_hash::{HashCookie, HashOn, RouteHash};
 pub use self::route_l4::{L4Action, L4Match, L4Route};
 pub use self::route_match::{HostPattern, Match, PathMatch, PathPattern, TlsMatch};
 pub use self::runtime::{Runtime, RuntimeScalar};
@@ -91,6 +99,7 @@ pub use self::san::San;
 pub use self::shadow::Shadow;
 pub use self::tcp::{Tcp, Tunnel};
 pub(crate) use self::text::nearest::nearest;
+pub(crate) use self::text::units::format_duration;
 pub use self::text::{Problem, Problems};
 pub use self::tls::{Ca, CertificatePair, ClientAuth, ClientAuthMode, ClusterTls, ListenerTls, TlsVersion};
 pub use self::udp_listener::{HashPolicy, Udp, UdpListener};
@@ -119,6 +128,8 @@ pub struct Config {
     /// Values that may change while the proxy runs.
     #[serde(skip_serializing_if = "Runtime::is_empty")]
     pub runtime: Runtime,
+    /// For every cluster that is found by DNS and says nothing else.
+    pub dns: Dns,
     pub listeners: Listeners,
     pub clusters: BTreeMap<String, Cluster>,
 }

@@ -13,6 +13,7 @@ use super::{ListenerSnapshot, Snapshot};
 use crate::access_log::Sinks;
 use crate::cluster::{self, Cluster, Keeper};
 use crate::config::Config;
+use crate::filter::{Around, Failing};
 use crate::listener::ConnectionLimit;
 use crate::runtime::control::{self, Control, Receiver};
 use crate::runtime::mailbox::Sender;
@@ -42,6 +43,8 @@ pub(super) struct Process {
     pub(super) state: State,
     /// An operator has said `/healthcheck/fail`.
     pub(super) failed_by_operator: bool,
+    /// For that reason, or because it drains.
+    pub(super) failing: Arc<Failing>,
     pub(super) started: Instant,
     /// Over all listeners.
     pub(super) connections: Arc<ConnectionLimit>,
@@ -107,6 +110,7 @@ impl Process {
             stats,
             state: State::Initializing,
             failed_by_operator: false,
+            failing: Arc::default(),
             started: control::now(),
             connections: Arc::new(ConnectionLimit::new(connections)),
             bound: BTreeMap::new(),
@@ -145,6 +149,11 @@ impl Process {
             workers: self.workers,
             system_roots: &self.system_roots,
             drain_time: config.drain_time,
+            around: Around {
+                failing: self.failing.clone(),
+                node_cluster: config.node.cluster.clone(),
+                ..Around::default()
+            },
             current: &current,
             renewed: Vec::new(),
         };
@@ -280,6 +289,7 @@ impl Process {
     /// Tells the workers to finish what is in flight. Each says when it has.
     pub(super) fn start_drain(&mut self) -> Receiver<usize> {
         self.state = State::Draining;
+        self.failing.set(true);
         self.stats.live.set(0);
         self.stats.state.set(1);
         self.bound.clear();

@@ -245,11 +245,12 @@ impl Stream {
 
     /// The first try.
     pub(super) fn start_attempt(&mut self, view: Rc<ClusterView>, route: &Route, wanted: Wanted) -> Result<(), Error> {
-        let Some(permit) = Permit::try_new(&view, Resource::Requests) else {
+        let Some(permit) = Permit::try_new(&view, route.priority, Resource::Requests) else {
             view.stats.upstream_rq_pending_overflow.inc();
             view.stats.response(Error::local(Kind::Overflow).status());
             return Err(Error::local(Kind::Overflow));
         };
+        self.wish = self.wish_of(&view, route);
         let host = self.pick_host(&view, &[])?;
         let current = self.try_host(&view, host, wanted);
         view.stats.upstream_rq_active.inc();
@@ -277,9 +278,16 @@ impl Stream {
 
     /// A host for the next try, another one than those that were tried if there is one.
     pub(super) fn pick_host(&mut self, view: &Rc<ClusterView>, tried: &[Rc<HostView>]) -> Result<Rc<HostView>, Error> {
-        let is_tried = |host: &Host| tried.iter().any(|tried| std::ptr::eq(&**tried.shared(), host));
-        let tried: Option<&dyn Fn(&Host) -> bool> = if tried.is_empty() { None } else { Some(&is_tried) };
-        view.pick_for(&PickCx { tried, ..PickCx::default() }).ok_or_else(|| {
+        let is_tried = |host: &Host| tried.iter().any(|tried| std::ptr::eq(&***tried, host));
+        let wish = self.wish.as_deref();
+        let cx = PickCx {
+            hash: wish.and_then(|wish| wish.hash),
+            sticky: wish.and_then(|wish| wish.sticky),
+            subset: self.route.and_then(|route| self.listener.route(route).subset.as_ref()),
+            tried: if tried.is_empty() { None } else { Some(&is_tried) },
+            ..PickCx::default()
+        };
+        view.pick_for(&cx).ok_or_else(|| {
             view.stats.upstream_cx_none_healthy.inc();
             Error::local(Kind::NoHealthyHost)
         })
@@ -287,7 +295,9 @@ impl Stream {
 
     pub(super) fn try_host(&mut self, view: &Rc<ClusterView>, host: Rc<HostView>, wanted: Wanted) -> Try {
         self.info.host = Some(host.clone());
-        Try::new(host.clone(), Acquire::new(view.clone(), host, wanted, &self.info.connection))
+        let priority = self.route.map(|route| self.listener.route(route).priority).unwrap_or_default();
+        let acquire = Acquire::new(view.clone(), host.clone(), wanted, &self.info.connection).of_priority(priority);
+        Try::new(host, acquire)
     }
 
     /// Waits for the end of a pause, for the connection, and sends the head on it.

@@ -8,6 +8,7 @@ pub mod info;
 pub mod edits;
 mod ends;
 mod grpc;
+mod hash;
 mod head;
 mod hold;
 mod race;

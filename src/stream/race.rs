@@ -143,7 +143,8 @@ impl Stream {
         }
         view.stats.upstream_rq_race_started.inc();
         let again = view.tempo.borrow().delay(race).map(|delay| self.rt.now() + delay);
-        let rival = Try::new(host.clone(), Acquire::new(view, host, Wanted::Any, &self.info.connection));
+        let acquire = Acquire::new(view, host.clone(), Wanted::Any, &self.info.connection).of_priority(route.priority);
+        let rival = Try::new(host, acquire);
         if let Some(sending) = self.attempt.0.as_deref_mut() {
             sending.race.rivals.push(rival);
             sending.race.due = again.filter(|_| count < race.max as usize);

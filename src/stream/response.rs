@@ -227,6 +227,7 @@ impl Stream {
         }
         self.info.status = head.status;
         self.info.response = Some(head);
+        self.set_cookies();
         self.edit_response();
     }
 

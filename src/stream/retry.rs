@@ -119,7 +119,7 @@ impl Stream {
         };
         if pace != Pace::AtOnce && sending.retry.permit.is_none() {
             let priority = self.listener.route(sending.retry.route()).priority;
-            sending.retry.permit = Permit::try_new(&sending.view, Resource::Requests);
+            sending.retry.permit = Permit::try_new(&sending.view, priority, Resource::Retries);
             if sending.retry.permit.is_none() {
                 sending.view.stats.upstream_rq_retry_overflow.inc();
                 return false;

@@ -1,6 +1,7 @@
 //! Reads the keys of a cluster that say how it balances.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::{
     Balancing, Hashing, LeastRequest, LoadBalancing, Maglev, RingHash, SlowStart, Sticky, SubsetFallback, Subsets,
@@ -215,20 +216,35 @@ fn read_subset_keys(cx: &Cx, node: &Node) -> Option<Vec<Vec<String>>> {
 }
 
 /// Metadata that hosts must have: key and value, both texts.
-pub(in crate::config) fn read_metadata(cx: &Cx, node: &Node) -> Option<BTreeMap<String, String>> {
+fn read_metadata(cx: &Cx, node: &Node) -> Option<BTreeMap<String, String>> {
     let entries = cx.entries(node, "an object of metadata key and value")?;
     let pair =
         |entry: &crate::config::text::Entry| Some((entry.key.clone().into_owned(), read::string(cx, &entry.value)?));
-    Some(entries.iter().filter_map(pair).collect())
+    entries.iter().map(pair).collect()
+}
+
+/// The same, of which there must be some.
+pub(in crate::config) fn read_subset(cx: &Cx, node: &Node) -> Option<BTreeMap<String, String>> {
+    let metadata = read_metadata(cx, node)?;
+    if metadata.is_empty() { cx.refuse(node, "is empty") } else { Some(metadata) }
 }
 
 fn read_sticky(cx: &Cx, node: &Node) -> Option<Sticky> {
     let mut o = cx.object(node)?;
     let cookie = o.required("cookie", cookie_name);
-    let ttl = o.optional("ttl", None, read::or_off(read::duration_in(COOKIE_TTL)));
+    let ttl = o.optional("ttl", None, read::or_off(read_ttl));
     let path = o.optional("path", "/".to_owned(), cookie_path);
     o.finish();
     Some(Sticky { cookie: cookie?, ttl, path })
+}
+
+/// `Max-Age` counts seconds.
+fn read_ttl(cx: &Cx, node: &Node) -> Option<Duration> {
+    let ttl = read::timeout(cx, node)?;
+    if ttl.subsec_nanos() != 0 {
+        return cx.refuse(node, Complaint::new(format!("{} is not in whole seconds", node.text)));
+    }
+    Some(ttl)
 }
 
 /// A token (RFC 6265 section 4.1.1).
@@ -241,10 +257,6 @@ pub(in crate::config) fn cookie_name(cx: &Cx, node: &Node) -> Option<String> {
     }
     Some(text)
 }
-
-/// `Max-Age` counts seconds.
-pub(in crate::config) const COOKIE_TTL: std::ops::RangeInclusive<std::time::Duration> =
-    std::time::Duration::from_secs(1)..=std::time::Duration::from_secs(365 * 24 * 3600);
 
 /// What may stand in `Path=` of a cookie (RFC 6265 section 4.1.1).
 pub(in crate::config) fn cookie_path(cx: &Cx, node: &Node) -> Option<String> {

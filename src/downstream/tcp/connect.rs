@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::session::{End, Session};
 use super::tunnel;
 use crate::cluster::{ClusterView, HostView, Permit, Resource};
+use crate::config::Priority;
 use crate::error::Kind;
 use crate::runtime::Hangup;
 use crate::stream::buffers::ReadBuffer;
@@ -27,7 +28,7 @@ const OTHER_HOST: usize = 4;
 /// Connects to a host of the cluster. The client may go meanwhile, and is noticed.
 pub(super) async fn connect(session: &mut Session, view: Rc<ClusterView>) -> Result<Upstream, End> {
     let stats = &view.stats;
-    let Some(request) = Permit::try_new(&view, Resource::Requests) else {
+    let Some(request) = Permit::try_new(&view, Priority::Default, Resource::Requests) else {
         stats.upstream_rq_pending_overflow.inc();
         return Err(End::Upstream(Kind::Overflow));
     };
@@ -38,7 +39,7 @@ pub(super) async fn connect(session: &mut Session, view: Rc<ClusterView>) -> Res
             stats.upstream_cx_none_healthy.inc();
             return Err(End::Upstream(Kind::NoHealthyHost));
         };
-        let Some(permit) = Permit::try_new(&view, Resource::Connections) else {
+        let Some(permit) = Permit::try_connection(&view, Priority::Default, &host) else {
             stats.upstream_cx_overflow.inc();
             return Err(End::Upstream(Kind::Overflow));
         };

@@ -19,7 +19,7 @@ pub(crate) use proxy::{Proxy, write_config};
 pub(crate) use server::Server;
 pub(crate) use tls_client::{Directory, TlsClient, certificate};
 pub(crate) use upstream::{Upstream, blackhole, closed_port};
-pub(crate) use wire::{End, Wire};
+pub(crate) use wire::{End, Message, Wire};
 
 use std::time::Duration;
 
