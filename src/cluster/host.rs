@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::health::{Failure, Outcome};
+use super::outlier;
 use crate::runtime::net::Addr;
 use crate::stats::HostStats;
 
@@ -34,6 +35,8 @@ pub struct Host {
     /// Connections, with those that are being opened; counted where there is a limit.
     connections: AtomicU32,
     pub stats: HostStats,
+    /// What came of requests to it, where outliers are detected.
+    pub outlier: outlier::Counters,
     pub last_check: LastCheck,
 }
 
@@ -116,6 +119,7 @@ impl Host {
             healthy_since: Mutex::new(None),
             connections: AtomicU32::new(0),
             stats: HostStats::default(),
+            outlier: outlier::Counters::default(),
             last_check: LastCheck::default(),
         }
     }

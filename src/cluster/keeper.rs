@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::health::Checks;
+use super::outlier::{self, Outliers};
 use super::roster::Roster;
 use super::{Cluster, Flag, Host, Identity, LocalZones, Plan};
 use crate::config::Discovery;
@@ -29,10 +30,12 @@ pub struct Keeper(#[expect(dead_code, reason = "it lives as long as this")] Owne
 
 impl Keeper {
     pub fn start(control: &Control, cluster: &Arc<Cluster>) -> Keeper {
+        let outliers = Outliers::new(cluster, control::now());
         let mut keeping = Keeping {
             checks: Checks::new(cluster),
             checking: BTreeMap::new(),
             roster: Roster::new(cluster.hosts(), cluster.config.health_check.is_some()),
+            outliers,
             published: MadeOf::default(),
             next_change: None,
             control: control.clone(),
@@ -59,6 +62,7 @@ struct Keeping {
     /// When the next is due, whatever happens.
     next_change: Option<Instant>,
     control: Control,
+    outliers: Option<Outliers>,
 }
 
 /// All that a plan depends on, but time.
@@ -87,6 +91,9 @@ impl Keeping {
 
     /// Hosts of a cluster that this one replaces may be marked by what is not there any more.
     fn forget_what_nobody_finds(&self) {
+        if self.outliers.is_none() {
+            outlier::forget(self.roster.hosts());
+        }
         if self.checks.is_some() {
             return;
         }
@@ -112,6 +119,7 @@ impl Keeping {
         self.note_passive_failures();
         self.roster.release();
         self.check_hosts();
+        let outliers = self.outliers.as_mut().map(|outliers| outliers.look(self.roster.hosts(), now).0);
         self.roster.hosts().iter().for_each(|host| host.look(now));
         let is = |host: &Arc<Host>| (Arc::as_ptr(host), host.flags(), host.weight());
         let hosts = self.roster.hosts().iter().map(is).collect();
@@ -125,7 +133,7 @@ impl Keeping {
             self.cluster.publish(plan);
             self.published = made_of;
         }
-        self.next_change
+        [self.next_change, outliers].into_iter().flatten().min()
     }
 
     /// Every host has its checks, and no other.

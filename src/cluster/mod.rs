@@ -13,6 +13,7 @@ mod host_view;
 mod keeper;
 mod membership;
 mod originals;
+pub mod outlier;
 mod place;
 mod plan;
 mod retry;
@@ -30,6 +31,7 @@ pub use host::{Flag, Health, Host, Identity, LastCheck};
 pub use host_view::HostView;
 pub use keeper::Keeper;
 pub use membership::Membership;
+pub use outlier::ClusterOutliers;
 pub use place::{Place, settle};
 pub use plan::{Group, LocalZones, Plan, Selection, Share, SubsetKey, Why};
 pub use retry::{Asked, Decision, Pace, Refusal, RetryCx, RetryEvent, RetryPolicy, RetryState};
@@ -57,6 +59,8 @@ pub struct Cluster {
     /// Something about its hosts has changed, or may have.
     pub signal: Signal,
     pub breaker: Breaker,
+    /// Where hosts are judged by how they serve.
+    pub outliers: Option<ClusterOutliers>,
     /// What may change while the proxy runs, besides its hosts.
     pub values: ClusterValues,
     /// Where its hosts are checked.
@@ -138,6 +142,7 @@ impl Cluster {
             place: Place::default(),
             signal: Signal::default(),
             breaker: Breaker::new(config.circuit_breaker),
+            outliers: config.outlier_detection.is_some().then(|| ClusterOutliers::new(name, registry)),
             // Whoever has the values of the process puts them in.
             values: ClusterValues::default(),
             health,

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::text::{Cx, Node, Object, read, write};
 use super::{
-    Balancing, CircuitBreaker, ClusterTls, Dns, Endpoint, HealthCheck, Http2, balancing, circuit_breaker, dns,
-    endpoint, health_check, http2, tls,
+    Balancing, CircuitBreaker, ClusterTls, Dns, Endpoint, HealthCheck, Http2, OutlierDetection, balancing,
+    circuit_breaker, dns, endpoint, health_check, http2, outlier_detection, tls,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -48,6 +48,9 @@ pub struct Cluster {
     /// Default: hosts are not checked, and taken to be healthy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health_check: Option<HealthCheck>,
+    /// Default: whatever comes of requests to hosts, they are taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outlier_detection: Option<OutlierDetection>,
     /// The header that tells a host for whom a connection is. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy_protocol: Option<ProxyVersion>,
@@ -164,6 +167,7 @@ impl Cluster {
             max_connection_duration: None,
             circuit_breaker: CircuitBreaker::default(),
             health_check: None,
+            outlier_detection: None,
             proxy_protocol: None,
         }
     }
@@ -176,7 +180,6 @@ pub(super) fn read(cx: &Cx, node: &Node, dns: &Dns) -> Option<Cluster> {
     const PROXY_VERSIONS: &[(&str, ProxyVersion)] = &[("v1", ProxyVersion::V1), ("v2", ProxyVersion::V2)];
     let default = Cluster::new(Vec::new());
     let mut o = cx.object(node)?;
-    o.later(&["outlier_detection"]);
     let hosts = read_hosts(&mut o, dns);
     let discovery = hosts.discovery;
     let protocol = o.optional("protocol", default.protocol, read::one_of(PROTOCOLS));
@@ -205,6 +208,7 @@ pub(super) fn read(cx: &Cx, node: &Node, dns: &Dns) -> Option<Cluster> {
         ),
         circuit_breaker: o.optional("circuit_breaker", default.circuit_breaker, circuit_breaker::read),
         health_check: o.maybe("health_check", |cx, node| read_health_check(cx, node, discovery, protocol)),
+        outlier_detection: o.maybe("outlier_detection", |cx, node| read_outlier_detection(cx, node, discovery)),
         proxy_protocol: o.maybe("proxy_protocol", read::one_of(PROXY_VERSIONS)),
         endpoints: Vec::new(),
         file: hosts.file,
@@ -223,6 +227,16 @@ fn read_health_check(cx: &Cx, node: &Node, discovery: Discovery, protocol: Clust
             .refuse(node, "has no meaning where \"discovery\" is \"original_dst\": hosts come and go with clients");
     }
     health_check::read(cx, node, protocol)
+}
+
+fn read_outlier_detection(cx: &Cx, node: &Node, discovery: Discovery) -> Option<OutlierDetection> {
+    if discovery == Discovery::OriginalDst {
+        return cx.refuse(
+            node,
+            "has no meaning where \"discovery\" is \"original_dst\": a client has no other host to go to",
+        );
+    }
+    outlier_detection::read(cx, node)
 }
 
 /// How hosts are found, and what says so.

@@ -131,6 +131,12 @@ impl Builder<'_> {
             health.log =
                 Some(opened.map_err(|error| BuildError(format!("cluster {name}: health_check: log: {error}")))?);
         }
+        if let Some(outliers) = &mut cluster.outliers {
+            let log = config.outlier_detection.as_ref().and_then(|detection| detection.log.as_ref());
+            let opened = log.map(|log| self.logs.open_lines(&log.path)).transpose();
+            outliers.log =
+                opened.map_err(|error| BuildError(format!("cluster {name}: outlier_detection: log: {error}")))?;
+        }
         if let Some(tls) = &cluster.tls {
             warn(&tls.context.get());
         }

@@ -43,6 +43,8 @@ pub(super) struct Sending {
     pub(super) replay: Replay,
     /// The head of the response was taken: what goes wrong from now on cannot be mended.
     pub(super) accepted: bool,
+    /// The status of its head, which outlier detection is told of when the answer has ended.
+    pub(super) answered: Option<u16>,
     /// `None` while it waits for its next try.
     pub(super) current: Option<Try>,
     /// The next try begins then.
@@ -260,6 +262,7 @@ impl Stream {
             _active: Active { view: view.clone(), _permit: permit },
             replay: Replay::new(&self.info.connection, self.version, route.retry.max_body_bytes),
             accepted: false,
+            answered: None,
             current: Some(current),
             pause: None,
             retry: Retrying {
@@ -397,18 +400,20 @@ impl Stream {
                 sending.view.tempo.borrow_mut().record(self.rt.now().saturating_duration_since(since));
             }
         }
-        sending.end_race();
+        sending.end_race(self.rt.now());
     }
 
     /// Gives up the upstream: a local reply takes over.
     pub(super) fn drop_attempt(&mut self) {
-        let Some(sending) = self.attempt.0.take() else { return };
+        let Some(mut sending) = self.attempt.0.take() else { return };
+        sending.report_answered();
         sending.current.into_iter().for_each(Try::abandon);
     }
 
     /// The stream is over.
     pub(super) fn end_attempt(&mut self, outcome: Outcome, now: Instant) {
-        let Some(sending) = self.attempt.0.take() else { return };
+        let Some(mut sending) = self.attempt.0.take() else { return };
+        sending.report_answered();
         let Sending { view, current, .. } = *sending;
         let stats = &view.stats;
         let Some(Try { host, state: State::Open(exchange), .. }) = current else { return };

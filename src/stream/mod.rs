@@ -14,6 +14,7 @@ mod hold;
 mod race;
 mod replay;
 mod reply;
+mod report;
 mod request;
 mod response;
 mod retry;

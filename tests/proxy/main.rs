@@ -27,6 +27,7 @@ mod h2;
 mod health;
 mod hop_by_hop;
 mod keep_alive;
+mod outlier;
 mod proxy_protocol;
 mod race;
 mod refused;
