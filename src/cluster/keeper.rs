@@ -15,11 +15,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::discovery::{self, Finding, Named};
 use super::health::Checks;
 use super::outlier::{self, Outliers};
 use super::roster::Roster;
 use super::{Cluster, Flag, Host, Identity, LocalZones, Plan};
 use crate::config::Discovery;
+use crate::dns::Resolver;
 use crate::runtime::control::{self, Control, Owned};
 
 /// Between two plans.
@@ -29,7 +31,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub struct Keeper(#[expect(dead_code, reason = "it lives as long as this")] Owned);
 
 impl Keeper {
-    pub fn start(control: &Control, cluster: &Arc<Cluster>) -> Keeper {
+    pub fn start(control: &Control, cluster: &Arc<Cluster>, resolver: &Resolver) -> Keeper {
+        let (finding, named) = discovery::start(control, cluster, resolver);
         let outliers = Outliers::new(cluster, control::now());
         let mut keeping = Keeping {
             checks: Checks::new(cluster),
@@ -40,6 +43,8 @@ impl Keeper {
             next_change: None,
             control: control.clone(),
             cluster: cluster.clone(),
+            named,
+            _finding: finding,
         };
         keeping.forget_what_nobody_finds();
         if cluster.config.discovery == Discovery::Static {
@@ -62,6 +67,9 @@ struct Keeping {
     /// When the next is due, whatever happens.
     next_change: Option<Instant>,
     control: Control,
+    /// What discovery has found.
+    named: Rc<Named>,
+    _finding: Finding,
     outliers: Option<Outliers>,
 }
 
@@ -116,6 +124,9 @@ impl Keeping {
 
     /// Looks at all that may have changed, and publishes a plan if anything has. Says when to look again, whatever happens.
     fn look(&mut self, now: Instant) -> Option<Instant> {
+        if let Some(named) = self.named.take() {
+            self.on_named(&named);
+        }
         self.note_passive_failures();
         self.roster.release();
         self.check_hosts();
