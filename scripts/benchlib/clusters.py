@@ -49,7 +49,8 @@ def many(setup, binary):
 
 def churning(setup, binary):
     """One cluster whose hosts stand in a file."""
-    cluster = {"discovery": "file", "file": "endpoints.json"}
+    # More connections than by default: one to each host is kept, so that quiet means that none is opened.
+    cluster = {"discovery": "file", "file": "endpoints.json", "circuit_breaker": {"max_connections": 4 * HOSTS}}
     return run(setup, binary, "nuncio_churn", {"cluster": "app"}, {"app": cluster})
 
 
