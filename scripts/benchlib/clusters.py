@@ -50,7 +50,9 @@ def many(setup, binary):
 def churning(setup, binary):
     """One cluster whose hosts stand in a file."""
     # More connections than by default: one to each host is kept, so that quiet means that none is opened.
-    cluster = {"discovery": "file", "file": "endpoints.json", "circuit_breaker": {"max_connections": 4 * HOSTS}}
+    most = 4 * HOSTS
+    breaker = {"max_connections": most}
+    cluster = {"discovery": "file", "file": "endpoints.json", "circuit_breaker": breaker, "max_idle_connections": most}
     return run(setup, binary, "nuncio_churn", {"cluster": "app"}, {"app": cluster})
 
 
