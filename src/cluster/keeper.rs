@@ -15,10 +15,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::discovery::{self, Found};
 use super::health::Checks;
 use super::roster::Roster;
 use super::{Cluster, Flag, Host, Identity, Plan};
 use crate::config::Discovery;
+use crate::dns::Resolver;
 use crate::runtime::control::{self, Control, Owned};
 
 /// Between two plans.
@@ -28,11 +30,14 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub struct Keeper(#[expect(dead_code, reason = "it lives as long as this")] Owned);
 
 impl Keeper {
-    pub fn start(control: &Control, cluster: &Arc<Cluster>) -> Keeper {
+    pub fn start(control: &Control, cluster: &Arc<Cluster>, resolver: &Resolver) -> Keeper {
+        let (hosts, found) = (cluster.hosts(), Rc::default());
         let mut keeping = Keeping {
+            _discovery: discovery::start(control, cluster, &hosts, resolver, &found),
+            found,
             checks: Checks::new(cluster),
             checking: BTreeMap::new(),
-            roster: Roster::new(cluster.hosts(), cluster.config.health_check.is_some()),
+            roster: Roster::new(hosts, cluster.config.health_check.is_some()),
             published: Vec::new(),
             control: control.clone(),
             cluster: cluster.clone(),
@@ -50,6 +55,9 @@ impl Keeper {
 struct Keeping {
     cluster: Arc<Cluster>,
     roster: Roster,
+    /// What discovery says, if the hosts are to be found.
+    found: Rc<Found>,
+    _discovery: Option<Owned>,
     checks: Option<Rc<Checks>>,
     /// By the address of the host in memory, which lives at least as long.
     checking: BTreeMap<*const Host, Owned>,
@@ -98,6 +106,9 @@ impl Keeping {
 
     /// Looks at all that may have changed, and publishes a plan if anything has. Says when to look again, whatever happens.
     fn look(&mut self, _now: Instant) -> Option<Instant> {
+        if let Some(named) = self.found.take() {
+            self.on_named(&named);
+        }
         self.note_passive_failures();
         self.roster.release();
         self.check_hosts();

@@ -13,13 +13,15 @@ use super::{ListenerSnapshot, Snapshot};
 use crate::access_log::Sinks;
 use crate::cluster::{Cluster, Keeper};
 use crate::config::Config;
+use crate::dns::Resolver;
 use crate::listener::ConnectionLimit;
 use crate::runtime::control::{self, Control, Receiver};
 use crate::runtime::mailbox::Sender;
 use crate::runtime::net::{Addr, ListenOptions, Listener, SocketFile};
 use crate::runtime_values::RuntimeValues;
 use crate::stats::{
-    AccessLogStats, ClusterManagerStats, Handle, ListenerManagerStats, Registry, RuntimeStats, Scope, ServerStats,
+    AccessLogStats, ClusterManagerStats, DnsStats, Handle, ListenerManagerStats, Registry, RuntimeStats, Scope,
+    ServerStats,
 };
 use crate::tls::SystemRoots;
 
@@ -61,6 +63,7 @@ pub(super) struct Process {
     listeners: Handle<ListenerManagerStats>,
     clusters: Handle<ClusterManagerStats>,
     control: Control,
+    resolver: Resolver,
     /// One for each cluster of the running configuration.
     keepers: Vec<(Arc<Cluster>, Keeper)>,
 }
@@ -97,6 +100,7 @@ impl Process {
         let listeners = registry.scope::<ListenerManagerStats>("listener_manager", workers).control();
         let clusters = registry.scope::<ClusterManagerStats>("cluster_manager", workers).control();
         let values = RuntimeValues::new(registry.scope::<RuntimeStats>("runtime", workers).control());
+        let resolver = Resolver::new(registry.scope::<DnsStats>("dns", workers).control());
         let stats = server.control();
         stats.concurrency.set(workers as i64);
         Process {
@@ -120,6 +124,7 @@ impl Process {
             listeners,
             clusters,
             control: control.clone(),
+            resolver,
             keepers: Vec::new(),
             values,
             registry,
@@ -207,7 +212,7 @@ impl Process {
         let mut known: BTreeMap<_, _> = known.into_iter().map(|kept| (Arc::as_ptr(&kept.0), kept)).collect();
         for cluster in &snapshot.clusters {
             let kept = known.remove(&Arc::as_ptr(cluster));
-            let start = || (cluster.clone(), Keeper::start(&self.control, cluster));
+            let start = || (cluster.clone(), Keeper::start(&self.control, cluster, &self.resolver));
             self.keepers.push(kept.unwrap_or_else(start));
         }
         // The keepers of clusters that are gone or were replaced end here.
