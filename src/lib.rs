@@ -21,5 +21,6 @@ pub mod access_log;
 pub mod admin;
 pub mod cli;
 pub mod error;
+pub mod explain;
 pub mod server;
 pub mod stats;

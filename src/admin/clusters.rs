@@ -8,6 +8,7 @@ use super::listeners::address;
 use super::{AdminState, ClusterStatus, Reply, Request};
 use crate::access_log::TimeFormat;
 use crate::cluster::{Flag, Host};
+use crate::config::{RetryLimit, Thresholds};
 
 pub(super) fn clusters(state: &dyn AdminState, request: &Request) -> Reply {
     let clusters = state.clusters();
@@ -23,10 +24,12 @@ pub(super) fn clusters(state: &dyn AdminState, request: &Request) -> Reply {
 }
 
 fn cluster_text(cluster: &ClusterStatus, text: &mut String) -> std::fmt::Result {
-    let name = &*cluster.name;
+    let (name, breaker) = (&*cluster.name, &cluster.circuit_breaker);
     writeln!(text, "{name}::observability_name::{name}")?;
-    for (limit, value) in limits(cluster) {
-        writeln!(text, "{name}::default_priority::{limit}::{value}")?;
+    for (priority, thresholds) in [("default", breaker.default), ("high", breaker.high)] {
+        for (limit, value) in limits(&thresholds) {
+            writeln!(text, "{name}::{priority}_priority::{limit}::{value}")?;
+        }
     }
     writeln!(text, "{name}::added_via_api::false")?;
     for host in &cluster.hosts {
@@ -39,20 +42,27 @@ fn cluster_text(cluster: &ClusterStatus, text: &mut String) -> std::fmt::Result 
         if let Some((time, result)) = last_check(host) {
             writeln!(text, "{name}::{address}::last_check::{result} {time}")?;
         }
+        if let Some(rate) = host.outlier.success_rate() {
+            writeln!(text, "{name}::{address}::success_rate::{rate}")?;
+        }
     }
     Ok(())
 }
 
 fn cluster_json(cluster: &ClusterStatus) -> Json {
-    let mut thresholds = json!({ "priority": "DEFAULT" });
-    for (limit, value) in limits(cluster) {
-        thresholds[limit] = value.into();
-    }
+    let breaker = &cluster.circuit_breaker;
+    let thresholds = [("DEFAULT", breaker.default), ("HIGH", breaker.high)].map(|(priority, thresholds)| {
+        let mut object = json!({ "priority": priority });
+        for (limit, value) in limits(&thresholds) {
+            object[limit] = value;
+        }
+        object
+    });
     json!({
         "name": &*cluster.name,
         "observability_name": &*cluster.name,
         "added_via_api": false,
-        "circuit_breakers": { "thresholds": [thresholds] },
+        "circuit_breakers": { "thresholds": thresholds },
         "host_statuses": cluster.hosts.iter().map(|host| host_json(host)).collect::<Vec<_>>(),
     })
 }
@@ -100,13 +110,21 @@ fn last_check(host: &Host) -> Option<(String, &'static str)> {
     Some((text, result))
 }
 
-fn limits(cluster: &ClusterStatus) -> [(&'static str, u32); 3] {
-    let breaker = &cluster.circuit_breaker;
-    [
-        ("max_connections", breaker.max_connections),
-        ("max_pending_requests", breaker.max_pending_requests),
-        ("max_requests", breaker.max_requests),
-    ]
+/// As Envoy has them, and those of a retry budget under their own names.
+fn limits(limits: &Thresholds) -> Vec<(&'static str, Json)> {
+    let mut values = vec![
+        ("max_connections", limits.max_connections.into()),
+        ("max_pending_requests", limits.max_pending_requests.into()),
+        ("max_requests", limits.max_requests.into()),
+    ];
+    match limits.retries {
+        RetryLimit::MaxRetries(most) => values.push(("max_retries", most.into())),
+        RetryLimit::RetryBudget(budget) => {
+            values.push(("retry_budget_percent", budget.budget_percent.into()));
+            values.push(("min_retry_concurrency", budget.min_retry_concurrency.into()));
+        }
+    }
+    values
 }
 
 #[cfg(test)]
@@ -138,6 +156,8 @@ mod tests {
         for line in [
             "app::observability_name::app",
             "app::default_priority::max_connections::1024",
+            "app::high_priority::max_connections::1024",
+            "app::high_priority::retry_budget_percent::20.0",
             "app::127.0.0.1:9000::cx_total::2",
             "app::127.0.0.1:9000::rq_active::0",
             "app::127.0.0.1:9000::health_flags::healthy",

@@ -4,11 +4,12 @@
 //! flags, each written by one subsystem; what a balancer makes of them is [`Health`].
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::health::{Failure, Outcome};
+use super::outlier;
 use crate::runtime::net::Addr;
 use crate::runtime::{Published, Reader};
 use crate::stats::HostStats;
@@ -32,7 +33,13 @@ pub struct Host {
     flags: AtomicU32,
     /// Requests in flight, over all workers.
     active_requests: AtomicU32,
+    /// Only the control thread looks at it.
+    healthy_since: Mutex<Option<Instant>>,
+    /// Connections, with those that are being opened; counted where there is a limit.
+    connections: AtomicU32,
     pub stats: HostStats,
+    /// What came of requests to it, where outliers are detected.
+    pub outlier: outlier::Counters,
     pub last_check: LastCheck,
 }
 
@@ -149,7 +156,10 @@ impl Host {
             weight: AtomicU32::new(weight.max(1)),
             flags: AtomicU32::new(0),
             active_requests: AtomicU32::new(0),
+            healthy_since: Mutex::new(None),
+            connections: AtomicU32::new(0),
             stats: HostStats::default(),
+            outlier: outlier::Counters::default(),
             last_check: LastCheck::default(),
         }
     }
@@ -216,6 +226,37 @@ impl Host {
             flags if flags & Flag::Degraded as u32 != 0 => Health::Degraded,
             _ => Health::Healthy,
         }
+    }
+
+    /// Notes whether it may be picked: slow start counts from when it first may. To be told now and then.
+    pub fn look(&self, now: Instant) {
+        let usable = self.health() != Health::Unhealthy;
+        let mut since = self.healthy_since.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = since.or(Some(now)).filter(|_| usable);
+    }
+
+    /// When it was first seen so, since it last was not. `None`: it was never looked at.
+    pub fn healthy_since(&self) -> Option<Instant> {
+        *self.healthy_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those that [`Host::try_connect`] has counted.
+    pub fn connections(&self) -> u32 {
+        self.connections.load(Relaxed)
+    }
+
+    /// One more connection, if there are fewer than `most`.
+    pub(super) fn try_connect(&self, most: u32) -> bool {
+        // Add first, look after: see `Breaker`.
+        let may = self.connections.fetch_add(1, Relaxed) < most;
+        if !may {
+            self.disconnect();
+        }
+        may
+    }
+
+    pub(super) fn disconnect(&self) {
+        self.connections.fetch_sub(1, Relaxed);
     }
 
     pub fn active_requests(&self) -> u32 {

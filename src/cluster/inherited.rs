@@ -49,6 +49,7 @@ fn host_identity(host: &Host, endpoint: &Endpoint) -> super::Identity {
 mod tests {
     use super::*;
     use crate::cluster::{Identity, Plan};
+    use crate::runtime::control;
     use crate::stats::Registry;
 
     fn config(text: &str) -> config::Cluster {
@@ -79,7 +80,8 @@ mod tests {
         ] {
             let cluster = Cluster::new("c", &config(before), &[], &mut Registry::new(), 1, &Arc::default()).unwrap();
             let identity = Identity { name: name.map(Arc::from), ..Identity::of("192.0.2.1:80".parse().unwrap()) };
-            cluster.publish(Plan { hosts: vec![Arc::new(Host::new(identity, 1))] });
+            let hosts = vec![Arc::new(Host::new(identity, 1))];
+            cluster.publish(Plan::build(hosts, &cluster.config.balancing, "", None, control::now()));
             assert_eq!(cluster.hosts_for(&config(&after)).len(), usize::from(kept), "{before} {after}");
         }
     }

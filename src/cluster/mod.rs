@@ -14,10 +14,14 @@ mod inherited;
 mod keeper;
 mod membership;
 mod originals;
-mod tempo;
+pub mod outlier;
+mod place;
 mod plan;
 mod retry;
 mod roster;
+mod tempo;
+#[cfg(test)]
+mod testing;
 mod view;
 
 use std::sync::Arc;
@@ -28,14 +32,16 @@ pub use host::{Alternatives, Flag, Health, Host, Identity, LastCheck};
 pub use host_view::HostView;
 pub use keeper::Keeper;
 pub use membership::Membership;
-pub use plan::Plan;
+pub use outlier::ClusterOutliers;
+pub use place::{Place, settle};
+pub use plan::{Group, LocalZones, Plan, Selection, Share, SubsetKey, Why};
 pub use retry::{Asked, Decision, Pace, Refusal, RetryCx, RetryEvent, RetryPolicy, RetryState};
 pub use tempo::Tempo;
 pub use view::{ClientTls, ClusterView};
 
 use crate::config::{self, Discovery};
 use crate::runtime::Published;
-use crate::runtime::control::Signal;
+use crate::runtime::control::{self, Signal};
 use crate::runtime::net::Addr;
 use crate::runtime_values::ClusterValues;
 use crate::stats::{ClusterStats, ClusterUdpStats, Http2Stats, Registry, Scope, TlsStats};
@@ -47,10 +53,15 @@ pub struct Cluster {
     pub config: config::Cluster,
     /// Replaced whenever hosts or their health change.
     pub plan: Arc<Published<Plan>>,
-    pub membership: Membership,
+    /// Kept by the name of the cluster: one that replaces this one counts in the same place.
+    pub membership: Arc<Membership>,
+    /// Where this proxy is, and others like it.
+    pub place: Place,
     /// Something about its hosts has changed, or may have.
     pub signal: Signal,
     pub breaker: Breaker,
+    /// Where hosts are judged by how they serve.
+    pub outliers: Option<ClusterOutliers>,
     /// What may change while the proxy runs, besides its hosts.
     pub values: ClusterValues,
     /// Where its hosts are checked.
@@ -119,16 +130,20 @@ impl Cluster {
             // Those that were found last serve until others are found.
             _ => known.to_vec(),
         };
+        let plan = Plan::build(hosts, &config.balancing, "", None, control::now());
         let membership = Membership::default();
-        membership.count(hosts.iter().map(|host| &**host));
+        membership.count(plan.hosts().iter().map(|host| &**host));
+        let membership = Arc::new(membership);
         let health = config.health_check.is_some().then(|| ClusterHealth::new(name, registry, workers));
         Ok(Cluster {
             name: name.into(),
             config: config.clone(),
-            plan: Arc::new(Published::new(Plan { hosts })),
+            plan: Arc::new(Published::new(plan)),
             membership,
+            place: Place::default(),
             signal: Signal::default(),
             breaker: Breaker::new(config.circuit_breaker),
+            outliers: config.outlier_detection.is_some().then(|| ClusterOutliers::new(name, registry)),
             // Whoever has the values of the process puts them in.
             values: ClusterValues::default(),
             health,
@@ -141,12 +156,13 @@ impl Cluster {
 
     /// From now on workers pick by this.
     fn publish(&self, plan: Plan) {
-        self.membership.count(plan.hosts.iter().map(|host| &**host));
+        self.membership.count(plan.hosts().iter().map(|host| &**host));
+        self.place.tell(&self.config.balancing, plan.hosts());
         self.plan.set(plan);
     }
 
     /// All its hosts, as they are now.
     pub fn hosts(&self) -> Vec<Arc<Host>> {
-        self.plan.get().hosts.clone()
+        self.plan.get().hosts().to_vec()
     }
 }

@@ -33,7 +33,8 @@ pub(super) struct Change {
 }
 
 impl Change {
-    pub(super) fn is_nothing(&self) -> bool {
+    #[cfg(test)]
+    fn is_nothing(&self) -> bool {
         *self == Change::default()
     }
 }

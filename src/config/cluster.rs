@@ -6,7 +6,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::text::{Cx, Node, Object, read, write};
-use super::{ClusterTls, Dns, Endpoint, HealthCheck, Http2, dns, endpoint, health_check, http2, tls};
+use super::{
+    Balancing, CircuitBreaker, ClusterTls, Dns, Endpoint, HealthCheck, Http2, OutlierDetection, balancing,
+    circuit_breaker, dns, endpoint, health_check, http2, outlier_detection, tls,
+};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cluster {
@@ -20,7 +23,8 @@ pub struct Cluster {
     /// How the names of the endpoints become hosts; of `strict_dns`, `logical_dns` and `srv`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns: Option<Dns>,
-    pub load_balancing: LoadBalancing,
+    #[serde(flatten)]
+    pub balancing: Balancing,
     pub protocol: ClusterProtocol,
     /// `None`: the hosts speak plain text.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,6 +48,9 @@ pub struct Cluster {
     /// Default: hosts are not checked, and taken to be healthy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health_check: Option<HealthCheck>,
+    /// Default: whatever comes of requests to hosts, they are taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outlier_detection: Option<OutlierDetection>,
     /// The header that tells a host for whom a connection is. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy_protocol: Option<ProxyVersion>,
@@ -141,32 +148,6 @@ impl ClusterHttp {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LoadBalancing {
-    #[default]
-    RoundRobin,
-    LeastRequest,
-    Random,
-}
-
-/// Limits over all workers. Beyond them: 503 with response flag `UO`, at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct CircuitBreaker {
-    /// Default 1024.
-    pub max_connections: u32,
-    /// Requests that wait for a connection. Default 1024.
-    pub max_pending_requests: u32,
-    /// Default 1024.
-    pub max_requests: u32,
-}
-
-impl Default for CircuitBreaker {
-    fn default() -> CircuitBreaker {
-        CircuitBreaker { max_connections: 1024, max_pending_requests: 1024, max_requests: 1024 }
-    }
-}
-
 impl Cluster {
     /// A cluster of these endpoints, all else by default.
     pub fn new(endpoints: Vec<Endpoint>) -> Cluster {
@@ -175,7 +156,7 @@ impl Cluster {
             endpoints,
             file: None,
             dns: None,
-            load_balancing: LoadBalancing::default(),
+            balancing: Balancing::default(),
             protocol: ClusterProtocol::default(),
             tls: None,
             http: ClusterHttp::default(),
@@ -186,6 +167,7 @@ impl Cluster {
             max_connection_duration: None,
             circuit_breaker: CircuitBreaker::default(),
             health_check: None,
+            outlier_detection: None,
             proxy_protocol: None,
         }
     }
@@ -193,23 +175,17 @@ impl Cluster {
 
 /// `dns`: what the file says for all clusters.
 pub(super) fn read(cx: &Cx, node: &Node, dns: &Dns) -> Option<Cluster> {
-    const LOAD_BALANCING: &[(&str, LoadBalancing)] = &[
-        ("round_robin", LoadBalancing::RoundRobin),
-        ("least_request", LoadBalancing::LeastRequest),
-        ("random", LoadBalancing::Random),
-    ];
     const PROTOCOLS: &[(&str, ClusterProtocol)] =
         &[("h1", ClusterProtocol::H1), ("h2", ClusterProtocol::H2), ("auto", ClusterProtocol::Auto)];
     const PROXY_VERSIONS: &[(&str, ProxyVersion)] = &[("v1", ProxyVersion::V1), ("v2", ProxyVersion::V2)];
     let default = Cluster::new(Vec::new());
     let mut o = cx.object(node)?;
-    o.later(&["outlier_detection", "slow_start", "subsets", "hash", "zone_aware", "panic_threshold"]);
     let hosts = read_hosts(&mut o, dns);
     let discovery = hosts.discovery;
     let protocol = o.optional("protocol", default.protocol, read::one_of(PROTOCOLS));
     let cluster = Cluster {
         discovery,
-        load_balancing: o.optional("load_balancing", default.load_balancing, read::one_of(LOAD_BALANCING)),
+        balancing: balancing::read(cx, node, &mut o),
         protocol,
         tls: o.maybe("tls", |cx, node| tls::read_cluster(cx, node, protocol)),
         http: o.optional("http", default.http, read_http),
@@ -230,8 +206,9 @@ pub(super) fn read(cx: &Cx, node: &Node, dns: &Dns) -> Option<Cluster> {
             default.max_connection_duration,
             read::or_off(read::timeout),
         ),
-        circuit_breaker: o.optional("circuit_breaker", default.circuit_breaker, read_circuit_breaker),
+        circuit_breaker: o.optional("circuit_breaker", default.circuit_breaker, circuit_breaker::read),
         health_check: o.maybe("health_check", |cx, node| read_health_check(cx, node, discovery, protocol)),
+        outlier_detection: o.maybe("outlier_detection", |cx, node| read_outlier_detection(cx, node, discovery)),
         proxy_protocol: o.maybe("proxy_protocol", read::one_of(PROXY_VERSIONS)),
         endpoints: Vec::new(),
         file: hosts.file,
@@ -250,6 +227,16 @@ fn read_health_check(cx: &Cx, node: &Node, discovery: Discovery, protocol: Clust
             .refuse(node, "has no meaning where \"discovery\" is \"original_dst\": hosts come and go with clients");
     }
     health_check::read(cx, node, protocol)
+}
+
+fn read_outlier_detection(cx: &Cx, node: &Node, discovery: Discovery) -> Option<OutlierDetection> {
+    if discovery == Discovery::OriginalDst {
+        return cx.refuse(
+            node,
+            "has no meaning where \"discovery\" is \"original_dst\": a client has no other host to go to",
+        );
+    }
+    outlier_detection::read(cx, node)
 }
 
 /// How hosts are found, and what says so.
@@ -320,18 +307,4 @@ fn read_http(cx: &Cx, node: &Node) -> Option<ClusterHttp> {
     };
     o.finish();
     Some(http)
-}
-
-fn read_circuit_breaker(cx: &Cx, node: &Node) -> Option<CircuitBreaker> {
-    let default = CircuitBreaker::default();
-    let limit = || read::integer(1..=u64::from(u32::MAX));
-    let mut o = cx.object(node)?;
-    o.later(&["max_retries", "retry_budget", "track_remaining"]);
-    let breaker = CircuitBreaker {
-        max_connections: o.optional("max_connections", default.max_connections, limit()),
-        max_pending_requests: o.optional("max_pending_requests", default.max_pending_requests, limit()),
-        max_requests: o.optional("max_requests", default.max_requests, limit()),
-    };
-    o.finish();
-    Some(breaker)
 }

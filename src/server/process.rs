@@ -11,9 +11,10 @@ use super::udp::UdpSockets;
 use super::worker::Command;
 use super::{ListenerSnapshot, Snapshot};
 use crate::access_log::Sinks;
-use crate::cluster::{Cluster, Keeper};
+use crate::cluster::{self, Cluster, Keeper};
 use crate::config::Config;
 use crate::dns::Resolver;
+use crate::filter::{Around, Failing};
 use crate::listener::ConnectionLimit;
 use crate::runtime::control::{self, Control, Receiver};
 use crate::runtime::mailbox::Sender;
@@ -44,6 +45,8 @@ pub(super) struct Process {
     pub(super) state: State,
     /// An operator has said `/healthcheck/fail`.
     pub(super) failed_by_operator: bool,
+    /// For that reason, or because it drains.
+    pub(super) failing: Arc<Failing>,
     pub(super) started: Instant,
     /// Over all listeners.
     pub(super) connections: Arc<ConnectionLimit>,
@@ -111,7 +114,9 @@ impl Process {
             stats,
             state: State::Initializing,
             failed_by_operator: false,
+            failing: Arc::default(),
             started: control::now(),
+            resolver,
             connections: Arc::new(ConnectionLimit::new(connections)),
             bound: BTreeMap::new(),
             files: BTreeMap::new(),
@@ -124,7 +129,6 @@ impl Process {
             listeners,
             clusters,
             control: control.clone(),
-            resolver,
             keepers: Vec::new(),
             values,
             registry,
@@ -150,6 +154,11 @@ impl Process {
             workers: self.workers,
             system_roots: &self.system_roots,
             drain_time: config.drain_time,
+            around: Around {
+                failing: self.failing.clone(),
+                node_cluster: config.node.cluster.clone(),
+                ..Around::default()
+            },
             current: &current,
             renewed: Vec::new(),
         };
@@ -208,6 +217,7 @@ impl Process {
                 tls.context.set(context);
             }
         }
+        cluster::settle(&snapshot.clusters, &snapshot.config.node.zone);
         let known = std::mem::take(&mut self.keepers);
         let mut known: BTreeMap<_, _> = known.into_iter().map(|kept| (Arc::as_ptr(&kept.0), kept)).collect();
         for cluster in &snapshot.clusters {
@@ -284,6 +294,7 @@ impl Process {
     /// Tells the workers to finish what is in flight. Each says when it has.
     pub(super) fn start_drain(&mut self) -> Receiver<usize> {
         self.state = State::Draining;
+        self.failing.set(true);
         self.stats.live.set(0);
         self.stats.state.set(1);
         self.bound.clear();

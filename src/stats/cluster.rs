@@ -72,6 +72,14 @@ scope! {
         upstream_rq: Codes = "upstream_rq_",
         /// The upstream closed an idle connection at the moment a request was sent on it, and the request was sent again.
         upstream_rq_stale_connection_retry: Counter,
+        /// Picks among all hosts of a priority, because too few of them are healthy.
+        lb_healthy_panic: Counter,
+        lb_subsets_selected: Counter,
+        lb_subsets_fallback: Counter,
+        lb_zone_routing_all_directly: Counter,
+        lb_zone_routing_sampled: Counter,
+        lb_zone_routing_cross_zone: Counter,
+        lb_zone_no_capacity_left: Counter,
         /// Names were asked for, or a file of endpoints was read.
         update_attempt: Counter,
         update_success: Counter,
@@ -87,9 +95,19 @@ scope! {
         circuit_breakers_cx_open: Gauge = "circuit_breakers.default.cx_open",
         circuit_breakers_rq_open: Gauge = "circuit_breakers.default.rq_open",
         circuit_breakers_rq_pending_open: Gauge = "circuit_breakers.default.rq_pending_open",
+        circuit_breakers_rq_retry_open: Gauge = "circuit_breakers.default.rq_retry_open",
         circuit_breakers_remaining_cx: Gauge = "circuit_breakers.default.remaining_cx",
         circuit_breakers_remaining_rq: Gauge = "circuit_breakers.default.remaining_rq",
         circuit_breakers_remaining_pending: Gauge = "circuit_breakers.default.remaining_pending",
+        circuit_breakers_remaining_retries: Gauge = "circuit_breakers.default.remaining_retries",
+        circuit_breakers_high_cx_open: Gauge = "circuit_breakers.high.cx_open",
+        circuit_breakers_high_rq_open: Gauge = "circuit_breakers.high.rq_open",
+        circuit_breakers_high_rq_pending_open: Gauge = "circuit_breakers.high.rq_pending_open",
+        circuit_breakers_high_rq_retry_open: Gauge = "circuit_breakers.high.rq_retry_open",
+        circuit_breakers_high_remaining_cx: Gauge = "circuit_breakers.high.remaining_cx",
+        circuit_breakers_high_remaining_rq: Gauge = "circuit_breakers.high.remaining_rq",
+        circuit_breakers_high_remaining_pending: Gauge = "circuit_breakers.high.remaining_pending",
+        circuit_breakers_high_remaining_retries: Gauge = "circuit_breakers.high.remaining_retries",
     }
 }
 

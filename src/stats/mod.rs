@@ -16,6 +16,7 @@ mod http2;
 mod json;
 mod listener;
 mod metric;
+mod outlier;
 mod prometheus;
 mod registry;
 mod runtime;
@@ -31,7 +32,8 @@ pub use codes::Codes;
 pub use dns::DnsStats;
 pub use family::{Family, Origin};
 pub use filter::{
-    BufferStats, ClientTlsAuthStats, ConnectionLimitStats, CorsStats, FaultStats, LocalRateLimitStats, RbacStats,
+    BufferStats, ClientTlsAuthStats, ConnectionLimitStats, CorsStats, FaultStats, HealthCheckFilterStats,
+    LocalRateLimitStats, RbacStats,
 };
 pub use grpc::GrpcMethodStats;
 pub use health_check::HealthCheckStats;
@@ -41,6 +43,7 @@ pub use http::HttpStats;
 pub use http2::Http2Stats;
 pub use listener::ListenerStats;
 pub use metric::{Counter, Gauge, SharedCounter, SharedGauge};
+pub use outlier::OutlierStats;
 pub use prometheus::CONTENT_TYPE as PROMETHEUS_CONTENT_TYPE;
 pub use registry::{Filter, Registry, Sample, Snapshot, Value};
 pub use runtime::RuntimeStats;

@@ -16,8 +16,10 @@ use std::time::Instant;
 use nuncio_http::ResponseHead;
 
 use super::attempt::{Sending, State, Try};
+use super::report::{report_rival, report_rival_head, report_slow};
 use super::run::Stream;
 use crate::cluster::{ClusterView, Decision, HostView, RetryCx, RetryEvent};
+use crate::error::{Error, Kind, Phase};
 use crate::route::Route;
 use crate::upstream::acquire::Acquire;
 use crate::upstream::{FromUpstream, Wanted};
@@ -63,9 +65,10 @@ impl Racing {
 
 impl Sending {
     /// The answer is taken: nobody else is asked.
-    pub(super) fn end_race(&mut self) {
+    pub(super) fn end_race(&mut self, now: Instant) {
         self.race.due = None;
         for rival in self.race.rivals.drain(..) {
+            report_slow(&self.view, &rival, now);
             self.view.stats.upstream_rq_race_cancelled.inc();
             rival.abandon();
         }
@@ -118,6 +121,9 @@ impl Stream {
         let at = sending.race.rivals.iter().position(|rival| Rc::ptr_eq(&rival.host, &host));
         if let Some(at) = at {
             sending.view.stats.upstream_rq_race_won_by_other.inc();
+            if let Some(beaten) = &sending.current {
+                report_slow(&sending.view, beaten, self.rt.now());
+            }
             sending.race.won = Some(head);
             self.change_places(at);
         }
@@ -143,7 +149,8 @@ impl Stream {
         }
         view.stats.upstream_rq_race_started.inc();
         let again = view.tempo.borrow().delay(race).map(|delay| self.rt.now() + delay);
-        let rival = Try::new(host.clone(), Acquire::new(view, host, Wanted::Any, &self.info.connection));
+        let acquire = Acquire::new(view, host.clone(), Wanted::Any, &self.info.connection).of_priority(route.priority);
+        let rival = Try::new(host, acquire);
         if let Some(sending) = self.attempt.0.as_deref_mut() {
             sending.race.rivals.push(rival);
             sending.race.due = again.filter(|_| count < race.max as usize);
@@ -155,12 +162,19 @@ impl Stream {
     fn poll_rival(&mut self, task: &mut Context<'_>, rival: &mut Try) -> Poll<Result<FromUpstream, ()>> {
         let Some(sending) = self.attempt.0.as_deref() else { return Poll::Ready(Err(())) };
         let now = self.rt.now();
-        if rival.expired(now).is_some() {
+        if let Some(timeout) = rival.expired(now) {
+            report_rival(&sending.view, rival, Error::upstream(Kind::Timeout(timeout), Phase::Request));
             return Poll::Ready(Err(()));
         }
         if let State::Acquiring(acquire) = &mut rival.state {
             let ready = std::task::ready!(acquire.poll(task, &self.rt, &self.listener.worker.buffers));
-            let Ok(ready) = ready else { return Poll::Ready(Err(())) };
+            let ready = match ready {
+                Ok(ready) => ready,
+                Err(error) => {
+                    report_rival(&sending.view, rival, error);
+                    return Poll::Ready(Err(()));
+                }
+            };
             let mut exchange = ready.exchange(&self.listener.upstream_limits, &self.listener.worker.buffers);
             self.info.attempts += 1;
             sending.view.stats.upstream_rq_total.inc();
@@ -179,7 +193,15 @@ impl Stream {
                 Ok(FromUpstream::Head { head, end }) if !self.is_unwanted(&head) => {
                     return Poll::Ready(Ok(FromUpstream::Head { head, end }));
                 }
-                _ => return Poll::Ready(Err(())),
+                Ok(FromUpstream::Head { head, .. }) => {
+                    report_rival_head(&sending.view, rival, &head, now);
+                    return Poll::Ready(Err(()));
+                }
+                Ok(FromUpstream::Part(_)) => return Poll::Ready(Err(())),
+                Err(error) => {
+                    report_rival(&sending.view, rival, error);
+                    return Poll::Ready(Err(()));
+                }
             }
         }
     }

@@ -22,6 +22,7 @@ use super::buffers::Buffers;
 use super::info::ConnectionInfo;
 use super::run::Stream;
 use crate::cluster::{ClusterView, Permit, Resource};
+use crate::config::Priority;
 use crate::error::{Error, Kind};
 use crate::filter::{Chunk, Part};
 use crate::route::Route;
@@ -69,7 +70,7 @@ impl Shadow {
     /// Starts a copy; `None`: it is not to be, which is counted.
     pub(super) fn start(copy: Copy, rt: &Rt) -> Option<Shadow> {
         let stats = copy.view.stats.clone();
-        let Some(permit) = Permit::try_new(&copy.view, Resource::Requests) else {
+        let Some(permit) = Permit::try_new(&copy.view, Priority::Default, Resource::Requests) else {
             stats.upstream_rq_shadow_dropped.inc();
             return None;
         };

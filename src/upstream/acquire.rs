@@ -19,7 +19,7 @@ use super::connect::{Connect, Connected};
 use super::connection::{Connection, Spoken};
 use super::h2::{self, Wait};
 use crate::cluster::{ClusterView, HostView, Permit, Resource};
-use crate::config::ClusterProtocol;
+use crate::config::{ClusterProtocol, Priority};
 use crate::error::{Error, Kind, Phase};
 use crate::runtime::Rt;
 use crate::stream::buffers::Buffers;
@@ -29,6 +29,8 @@ pub struct Acquire {
     view: Rc<ClusterView>,
     host: Rc<HostView>,
     wanted: Wanted,
+    /// By which circuit breaker it is counted.
+    priority: Priority,
     /// For whom.
     client: Rc<ConnectionInfo>,
     state: State,
@@ -72,7 +74,12 @@ struct Pending {
 
 impl Acquire {
     pub fn new(view: Rc<ClusterView>, host: Rc<HostView>, wanted: Wanted, client: &Rc<ConnectionInfo>) -> Acquire {
-        Acquire { view, host, wanted, client: client.clone(), state: State::Start }
+        Acquire { view, host, wanted, priority: Priority::Default, client: client.clone(), state: State::Start }
+    }
+
+    pub fn of_priority(mut self, priority: Priority) -> Acquire {
+        self.priority = priority;
+        self
     }
 
     pub fn host(&self) -> &Rc<HostView> {
@@ -124,6 +131,9 @@ impl Acquire {
                     }
                     let Some(permit) = self.permit() else {
                         self.view.pool.rejoin(ticket, task.waker());
+                        if self.is_alone() {
+                            self.view.pool.pass_on(ticket);
+                        }
                         return Poll::Pending;
                     };
                     self.connect(permit, rt);
@@ -153,8 +163,16 @@ impl Acquire {
 
     /// A permit for a new connection; an idle one of another host gives up its own.
     fn permit(&self) -> Option<Permit> {
-        let permit = || Permit::try_new(&self.view, Resource::Connections);
-        permit().or_else(|| if self.view.evict_oldest() { permit() } else { None })
+        let permit = || Permit::try_connection(&self.view, self.priority, &self.host);
+        let other = || !self.view.shared.breaker.is_full(&self.host) && self.view.evict_oldest();
+        permit().or_else(|| if other() { permit() } else { None })
+    }
+
+    /// What it waits for is not what all others wait for: its host is full, or some are of another priority.
+    fn is_alone(&self) -> bool {
+        let breaker = &self.view.shared.breaker;
+        let used = |priority: Priority| breaker.used(priority, Resource::PendingRequests);
+        breaker.is_full(&self.host) || Priority::ALL.iter().any(|it| *it != self.priority && used(*it) > 0)
     }
 
     fn connect(&mut self, permit: Permit, rt: &Rt) {
@@ -174,7 +192,7 @@ impl Acquire {
     }
 
     fn pending(&self) -> Result<Pending, Error> {
-        let Some(permit) = Permit::try_new(&self.view, Resource::PendingRequests) else {
+        let Some(permit) = Permit::try_new(&self.view, self.priority, Resource::PendingRequests) else {
             self.view.stats.upstream_rq_pending_overflow.inc();
             return Err(Error::local(Kind::Overflow));
         };

@@ -130,6 +130,17 @@ impl Pool {
         waiting.insert(place, (ticket, waker.clone()));
     }
 
+    /// There was nothing to be had for this ticket; the one behind it may wait for something else.
+    pub fn pass_on(&self, ticket: u64) {
+        let mut waiting = self.waiting.borrow_mut();
+        let behind = waiting.partition_point(|(queued, _)| *queued <= ticket);
+        let next = waiting.remove(behind);
+        drop(waiting);
+        if let Some((_, waker)) = next {
+            waker.wake();
+        }
+    }
+
     /// Whether the ticket still waits for its turn; then this waker is the one to wake.
     pub fn is_queued(&self, ticket: u64, waker: &Waker) -> bool {
         let mut waiting = self.waiting.borrow_mut();

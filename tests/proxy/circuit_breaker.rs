@@ -91,3 +91,70 @@ fn requests_have_a_limit_of_their_own() {
     server.send(OK);
     assert_eq!(first.message().text(), "ok");
 }
+
+#[test]
+fn high_requests_come_through_when_the_others_have_used_up_theirs() {
+    let upstream = Upstream::start();
+    let listener = json!({ "routes": [
+        { "match": { "path": "/high" }, "cluster": "app", "priority": "high" },
+        { "cluster": "app" },
+    ] });
+    let breaker = json!({ "max_requests": 1, "max_connections": 1, "high": { "max_requests": 1 } });
+    let proxy = Proxy::between(&upstream, listener, json!({ "circuit_breaker": breaker }));
+    let mut first = proxy.client();
+    first.send(GET);
+    let mut server = upstream.accept();
+    server.head();
+    assert_eq!(proxy.get("/").status(), 503);
+    let mut high = proxy.client();
+    high.send(GET.replace("/ ", "/high "));
+    let mut other = upstream.accept();
+    other.head();
+    let names = ["default.rq_open", "default.cx_open", "high.rq_open", "high.cx_open", "high.remaining_cx"];
+    let gauges = names.map(|name| proxy.stat(&format!("cluster.app.circuit_breakers.{name}")));
+    assert_eq!(gauges, [1, 1, 1, 0, 1023]);
+    for (client, server) in [(&mut high, &mut other), (&mut first, &mut server)] {
+        server.send(OK);
+        assert_eq!(client.message().text(), "ok");
+    }
+}
+
+#[test]
+fn a_host_has_no_more_connections_than_it_may() {
+    let hosts = [Upstream::start(), Upstream::start()];
+    let endpoints = hosts.each_ref().map(Upstream::address);
+    let cluster = json!({ "endpoints": endpoints, "circuit_breaker": { "per_host": { "max_connections": 1 } } });
+    let proxy = Proxy::start(json!({
+        "listeners": [{ "address": "127.0.0.1:0", "routes": [{ "cluster": "app" }] }],
+        "clusters": { "app": cluster },
+    }));
+    std::thread::scope(|scope| {
+        for host in &hosts {
+            // One connection alone is ever taken.
+            scope.spawn(|| {
+                let mut server = host.accept();
+                while server.read_more() {
+                    server.head();
+                    server.send(OK);
+                }
+            });
+        }
+        let clients: Vec<_> = (0..6)
+            .map(|_| {
+                let mut client = proxy.client();
+                scope.spawn(move || {
+                    for _ in 0..20 {
+                        client.send(GET);
+                        assert_eq!(client.message().text(), "ok");
+                    }
+                })
+            })
+            .collect();
+        clients.into_iter().for_each(|client| client.join().unwrap());
+        assert_eq!(proxy.stat("cluster.app.upstream_cx_total"), 2);
+        assert_eq!(proxy.stat("cluster.app.upstream_rq_pending_active"), 0);
+        assert!(proxy.stat("cluster.app.upstream_rq_pending_total") > 0, "some have waited");
+        proxy.quit();
+    });
+    proxy.join();
+}

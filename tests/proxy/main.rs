@@ -5,6 +5,7 @@
 mod harness;
 
 mod access_log;
+mod affinity;
 mod back_pressure;
 mod balance;
 mod bodyless;
@@ -20,16 +21,20 @@ mod drain;
 mod duplex;
 mod early_response;
 mod expect;
+mod explain;
 mod filters;
 mod grpc;
 mod h2;
+mod health;
 mod hop_by_hop;
 mod keep_alive;
+mod outlier;
 mod proxy_protocol;
 mod race;
 mod refused;
 mod retry;
 mod routes;
+mod runtime_values;
 mod shadow;
 mod sockets;
 mod stale_pool;

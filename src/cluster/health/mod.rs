@@ -101,7 +101,7 @@ impl Checks {
         let mut checker = self.checker(&host);
         let mut prober = Prober::new(self.cluster.clone(), host.clone(), &self.settings, self.stats.clone());
         let mut counted = Counted::new(&self.stats);
-        counted.set(!host.has(Flag::Unchecked) && checker.is_healthy(), host.has(Flag::Degraded));
+        counted.set(checker.is_healthy(), host.has(Flag::Degraded));
         loop {
             self.wait(&checker).await;
             let result = {
@@ -142,7 +142,7 @@ impl Checks {
 
     fn checker(&self, host: &Host) -> Checker {
         let (now, mut rng) = (control::now(), self.rng.borrow_mut());
-        if host.last_check.get().is_none() {
+        if host.has(Flag::Unchecked) {
             return Checker::new(&self.settings, now, &mut rng);
         }
         let (healthy, degraded) = (!host.has(Flag::FailedActive), host.has(Flag::Degraded));

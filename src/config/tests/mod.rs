@@ -142,7 +142,7 @@ fn hints_know_every_key_where_it_belongs() {
     let (config, layer4) = (effective("full.json"), effective("layer4.json"));
     // Written behind those of connections.
     let udp = effective("udp.json")["listeners"].as_array().unwrap().last().unwrap().clone();
-    let places: [(&str, &str); 23] = [
+    let places = vec![
         ("the top level", ""),
         ("\"listeners\"", "/listeners/0"),
         ("\"http\" of a listener", "/listeners/0/http"),
@@ -156,11 +156,13 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"shadow\" of a route", "/listeners/0/routes/0/shadow/0"),
         ("\"match\" of a route", "/listeners/0/routes/0/match"),
         ("\"path\" of a match", "/listeners/0/routes/0/match/path"),
+        ("\"runtime\" of a match", "/listeners/0/routes/0/match/runtime"),
         ("\"tls\" of a match", "/listeners/0/routes/0/match/tls"),
         ("\"clusters\"", "/clusters/a"),
         ("\"tls\" of a cluster", "/clusters/a/tls"),
         ("\"http\" of a cluster", "/clusters/a/http"),
         ("\"circuit_breaker\" of a cluster", "/clusters/a/circuit_breaker"),
+        ("\"retry_budget\"", "/clusters/a/circuit_breaker/high/retry_budget"),
         ("\"endpoints\" of a cluster", "/clusters/a/endpoints/0"),
         ("\"dns\"", "/clusters/d/dns"),
         ("\"admin\"", "/admin"),
@@ -168,7 +170,17 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"node\"", "/node"),
     ];
     let health = effective("health_check.json");
-    let others: [(&str, &serde_json::Value, &str); 8] = [
+    let balancing = effective("balancing.json");
+    let others: [(&str, &serde_json::Value, &str); 17] = [
+        ("\"hash\" of a route", &balancing, "/listeners/0/routes/0/hash/0"),
+        ("\"cookie\" of a hash", &balancing, "/listeners/0/routes/0/hash/0/cookie"),
+        ("\"least_request\" of a cluster", &balancing, "/clusters/least/least_request"),
+        ("\"ring_hash\" of a cluster", &balancing, "/clusters/ring/ring_hash"),
+        ("\"maglev\" of a cluster", &balancing, "/clusters/maglev/maglev"),
+        ("\"slow_start\" of a cluster", &balancing, "/clusters/maglev/slow_start"),
+        ("\"zone_aware\" of a cluster", &balancing, "/clusters/zones/zone_aware"),
+        ("\"subsets\" of a cluster", &balancing, "/clusters/parted/subsets"),
+        ("\"sticky\" of a cluster", &balancing, "/clusters/zones/sticky"),
         ("\"tcp\" of a listener", &layer4, "/listeners/0/tcp"),
         ("\"tunnel\" of a listener", &layer4, "/listeners/0/tcp/tunnel"),
         ("\"proxy_protocol\" of a listener", &layer4, "/listeners/0/proxy_protocol"),
@@ -179,7 +191,7 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"log\" of a health check", &health, "/clusters/most/health_check/log"),
     ];
     assert_eq!(places.len() + others.len(), PLACES.len());
-    let places = places.map(|(place, pointer)| (place, &config, pointer));
+    let places = places.into_iter().map(|(place, pointer): (&str, &str)| (place, &config, pointer));
     for (place, file, pointer) in places.into_iter().chain(others) {
         let (_, keys) = PLACES.iter().find(|(name, _)| *name == place).unwrap();
         for key in file.pointer(pointer).unwrap().as_object().unwrap().keys() {

@@ -125,6 +125,21 @@ pub(crate) fn percent(cx: &Cx, node: &Node) -> Option<f64> {
     }
 }
 
+/// A number within a range, whole or not.
+pub(crate) fn number(range: RangeInclusive<f64>) -> impl Fn(&Cx, &Node) -> Option<f64> {
+    move |cx, node| {
+        let expected = format!("a number from {} to {}", range.start(), range.end());
+        if node.kind() != Kind::Number {
+            return cx.wrong_type(node, &expected);
+        }
+        match serde_json::from_str::<f64>(node.text) {
+            // Adding zero makes a negative zero positive.
+            Ok(number) if range.contains(&number) => Some(number + 0.0),
+            _ => cx.refuse(node, Complaint::new(format!("{} is out of range", node.text)).expected(expected)),
+        }
+    }
+}
+
 /// `"250ms"`, `"5s"`, `"10m"`, `"1h"`; from 0 to a year.
 pub(crate) fn duration(cx: &Cx, node: &Node) -> Option<Duration> {
     if node.kind() != Kind::String {

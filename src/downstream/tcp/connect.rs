@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use super::session::{End, Session};
 use super::tunnel;
+use crate::cluster::outlier::Outcome;
 use crate::cluster::{ClusterView, HostView, Permit, Resource};
+use crate::config::Priority;
 use crate::error::Kind;
 use crate::runtime::Hangup;
 use crate::stream::buffers::ReadBuffer;
@@ -27,7 +29,7 @@ const OTHER_HOST: usize = 4;
 /// Connects to a host of the cluster. The client may go meanwhile, and is noticed.
 pub(super) async fn connect(session: &mut Session, view: Rc<ClusterView>) -> Result<Upstream, End> {
     let stats = &view.stats;
-    let Some(request) = Permit::try_new(&view, Resource::Requests) else {
+    let Some(request) = Permit::try_new(&view, Priority::Default, Resource::Requests) else {
         stats.upstream_rq_pending_overflow.inc();
         return Err(End::Upstream(Kind::Overflow));
     };
@@ -38,7 +40,7 @@ pub(super) async fn connect(session: &mut Session, view: Rc<ClusterView>) -> Res
             stats.upstream_cx_none_healthy.inc();
             return Err(End::Upstream(Kind::NoHealthyHost));
         };
-        let Some(permit) = Permit::try_new(&view, Resource::Connections) else {
+        let Some(permit) = Permit::try_connection(&view, Priority::Default, &host) else {
             stats.upstream_cx_overflow.inc();
             return Err(End::Upstream(Kind::Overflow));
         };
@@ -49,12 +51,24 @@ pub(super) async fn connect(session: &mut Session, view: Rc<ClusterView>) -> Res
                 let mut connection =
                     Connection::new(&view, host.clone(), connected.transport, permit, Spoken::Bytes, now);
                 let first = match session.view().clone().tcp.tunnel.as_ref() {
-                    Some(tunnel) => Some(tunnel::open(session, &mut connection, tunnel, deadline).await?),
+                    Some(tunnel) => {
+                        let opened = tunnel::open(session, &mut connection, tunnel, deadline).await;
+                        if matches!(opened, Err(End::Tunnel(_) | End::Upstream(_))) {
+                            view.report(&host, Outcome::ConnectFailed);
+                        }
+                        Some(opened?)
+                    }
                     None => None,
                 };
+                view.report(&host, Outcome::Connected);
                 return Ok(Upstream { connection, first, _request: request });
             }
-            Ok(Err(kind)) => last = Some((host, kind)),
+            Ok(Err(kind)) => {
+                // As Envoy: of a proxied connection, too late is a timeout.
+                let late = kind == Kind::ConnectTimeout;
+                view.report(&host, if late { Outcome::Timeout } else { Outcome::ConnectFailed });
+                last = Some((host, kind));
+            }
             Err(end) => return Err(end),
         }
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::listener::Listener;
 use super::session::{Key, Session};
 use crate::cluster::balance::hash;
-use crate::cluster::{ClusterView, HostView, Permit, Resource};
-use crate::config::HashPolicy;
+use crate::cluster::{ClusterView, HostView, Permit};
+use crate::config::{HashPolicy, Priority};
 use crate::error::ResponseFlags;
 use crate::route::L4Info;
 use crate::runtime::net::udp::{Path, Trigger, UdpConnection};
@@ -120,7 +120,7 @@ impl Listener {
             self.view.stats.downstream_sess_overflow.inc();
             return Err(Refusal::Sessions);
         };
-        let Some(permit) = Permit::try_new(&cluster, Resource::Connections) else {
+        let Some(permit) = Permit::try_connection(&cluster, Priority::Default, &host) else {
             cluster.stats.upstream_cx_overflow.inc();
             return Err(Refusal::Connections);
         };

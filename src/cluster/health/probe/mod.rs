@@ -170,3 +170,6 @@ fn quoted(text: &[u8]) -> String {
     let cut = &text[..text.len().min(MOST)];
     format!("\"{}\"{}", cut.escape_ascii(), if cut.len() < text.len() { "..." } else { "" })
 }
+
+#[cfg(test)]
+mod tests;
