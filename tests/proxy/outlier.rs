@@ -32,15 +32,17 @@ fn a_failing_host_is_left_out_until_its_time_is_over() {
     let endpoints = json!([bad.listener(0).to_string(), good.address()]);
     let proxy = proxy(endpoints, json!({ "consecutive_5xx": 3, "base_ejection_time": "1h" }));
     ask_until(&proxy, "ejections_active", 1);
+    let failed = proxy.stat("cluster.app.upstream_rq_500");
+    assert!(failed >= 3);
     for _ in 0..20 {
         assert_eq!(proxy.get("/").text(), "good");
     }
+    assert_eq!(proxy.stat("cluster.app.upstream_rq_500"), failed);
     for (stat, value) in [
         ("outlier_detection.ejections_enforced_total", 1),
         ("outlier_detection.ejections_enforced_consecutive_5xx", 1),
         ("outlier_detection.ejections_detected_consecutive_5xx", 1),
         ("outlier_detection.ejections_overflow", 0),
-        ("upstream_rq_500", 3),
     ] {
         assert_eq!(proxy.stat(&format!("cluster.app.{stat}")), value, "{stat}");
     }
@@ -52,7 +54,7 @@ fn it_returns_and_is_judged_again() {
     let log = LogFile::new("outliers");
     let proxy = proxy(
         json!([bad.listener(0).to_string(), good.address()]),
-        json!({ "base_ejection_time": "20ms", "log": { "path": log.0 } }),
+        json!({ "base_ejection_time": "20ms", "log": { "path": &log.0 } }),
     );
     ask_until(&proxy, "ejections_enforced_total", 2);
     let events: Vec<Value> = log.lines(3).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -86,7 +88,7 @@ fn an_answer_that_breaks_off_is_none() {
         server.head();
         server.send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf");
         drop(server);
-        client.expect_gone();
+        client.rest();
     }
     proxy.await_stat(&format!("{STATS}.ejections_active"), 1);
 }
@@ -111,5 +113,5 @@ fn a_host_that_refuses_proxied_connections_is_left_out() {
         assert_eq!(proxy.get("/").text(), "good");
     }
     assert_eq!(proxy.stat("cluster.app.upstream_cx_connect_fail"), failed);
-    assert_eq!(failed, 2);
+    assert!(failed >= 2);
 }

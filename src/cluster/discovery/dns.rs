@@ -119,13 +119,16 @@ async fn look_up(resolver: &Resolver, ask: &Ask, dns: &Dns) -> Reply {
 
 /// Says so when a name begins or ceases to fail.
 fn tell(cluster: &str, ask: &Ask, failure: Option<Failure>, failing: &mut HashSet<Ask>) {
+    let (name, known) = (ask.name(), failing.contains(ask));
     match failure {
-        Some(why) => {
-            if failing.insert(ask.clone()) {
-                log::warn!("cluster {cluster}: {}: {why}; its hosts stay as they are", ask.name());
-            }
+        Some(why) if !known => {
+            log::warn!("cluster {cluster}: {name}: {why}; its hosts stay as they are");
+            failing.insert(ask.clone());
         }
-        None if failing.remove(ask) => log::info!("cluster {cluster}: {} is resolved again", ask.name()),
-        None => {}
+        None if known => {
+            log::info!("cluster {cluster}: {name} is resolved again");
+            failing.remove(ask);
+        }
+        _ => {}
     }
 }

@@ -120,7 +120,9 @@ mod tests {
     #[test]
     fn a_host_that_takes_far_longer() {
         let settings = LatencyOutliers { factor: 5.0, floor: Duration::from_millis(50), ..LatencyOutliers::default() };
-        let rows: &[(&[u64], &[(usize, u64)])] = &[
+        // Milliseconds of each host; who is slow, and the median of the others.
+        type Row = (&'static [u64], &'static [(usize, u64)]);
+        let rows: &[Row] = &[
             (&[10, 10, 60], &[(2, 10)]),
             (&[10, 60], &[(1, 10)]),
             (&[1, 1, 49], &[]),

@@ -25,6 +25,9 @@ pub struct Detector {
     next_return: Option<Instant>,
 }
 
+/// The requests of an interval that are judged together.
+type Part = fn(&Interval) -> Tally;
+
 /// How many hosts may be ejected.
 struct Room {
     ejected: usize,
@@ -124,11 +127,11 @@ impl Detector {
             }
         }
         let mut found = Vec::new();
-        let judged = |of: fn(&Interval) -> Tally, least: u32| -> Vec<(usize, Tally)> {
+        let judged = |of: Part, least: u32| -> Vec<(usize, Tally)> {
             let all = intervals.iter().map(of).enumerate();
             all.filter(|(at, tally)| tally.total >= least && !hosts[*at].has(Flag::Ejected)).collect()
         };
-        let kinds: [(fn(&Interval) -> Tally, Cause, Cause); 2] = [
+        let kinds: [(Part, Cause, Cause); 2] = [
             (|interval| interval.external, Cause::SuccessRate, Cause::FailurePercentage),
             (|interval| interval.local, Cause::LocalOriginSuccessRate, Cause::LocalOriginFailurePercentage),
         ];

@@ -170,8 +170,9 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"node\"", "/node"),
     ];
     let health = effective("health_check.json");
+    let outliers = effective("outlier_detection.json");
     let balancing = effective("balancing.json");
-    let others: [(&str, &serde_json::Value, &str); 17] = [
+    let others: [(&str, &serde_json::Value, &str); 20] = [
         ("\"hash\" of a route", &balancing, "/listeners/0/routes/0/hash/0"),
         ("\"cookie\" of a hash", &balancing, "/listeners/0/routes/0/hash/0/cookie"),
         ("\"least_request\" of a cluster", &balancing, "/clusters/least/least_request"),
@@ -189,6 +190,9 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"udp\" of a listener", &udp, "/udp"),
         ("\"health_check\" of a cluster", &health, "/clusters/most/health_check"),
         ("\"log\" of a health check", &health, "/clusters/most/health_check/log"),
+        ("\"outlier_detection\" of a cluster", &outliers, "/clusters/most/outlier_detection"),
+        ("\"latency\" of outlier detection", &outliers, "/clusters/most/outlier_detection/latency"),
+        ("\"log\" of outlier detection", &outliers, "/clusters/most/outlier_detection/log"),
     ];
     assert_eq!(places.len() + others.len(), PLACES.len());
     let places = places.into_iter().map(|(place, pointer): (&str, &str)| (place, &config, pointer));

@@ -286,7 +286,7 @@ fn a_logical_host_stays_the_same_wherever_its_name_leads() {
     assert_eq!((addresses(&host), dns.changes), (vec!["192.0.2.3:80".to_owned()], changes));
     assert_eq!(host.current_address().to_string(), "192.0.2.3:80");
 
-    let mut again = Simulated::replacing(text, &[host.clone()]);
+    let mut again = Simulated::replacing(text, std::slice::from_ref(&host));
     again.fail("one.test", RecordType::A);
     again.fail("one.test", RecordType::Aaaa);
     again.seconds(100);
