@@ -42,6 +42,9 @@ fn cluster_text(cluster: &ClusterStatus, text: &mut String) -> std::fmt::Result 
         if let Some((time, result)) = last_check(host) {
             writeln!(text, "{name}::{address}::last_check::{result} {time}")?;
         }
+        if let Some(rate) = host.outlier.success_rate() {
+            writeln!(text, "{name}::{address}::success_rate::{rate}")?;
+        }
     }
     Ok(())
 }

@@ -9,13 +9,14 @@ use bytes::{Bytes, BytesMut};
 use nuncio_h1::{Error, Limits, Recv, Server};
 use nuncio_http::{Output, RequestHead};
 
+use super::endpoints::takes_body;
 use super::guard::refusal;
 use super::serve::Options;
 use super::{AdminState, After, Reply, Request, handle};
 use crate::runtime::Transport;
 use crate::runtime::control::{ControlStream, timeout};
 
-/// Longest request body that is read to keep the connection; none is used.
+/// Longest request body that is read, in bytes.
 const BODY_MAX: usize = 64 * 1024;
 
 const READ: usize = 4 * 1024;
@@ -45,9 +46,10 @@ pub(super) async fn serve_connection(io: ControlStream, state: &dyn AdminState, 
     let mut connection = Connection { io, server, input: BytesMut::new(), output: Output::new() };
     loop {
         let reply = match connection.request(options).await {
-            Ok(head) => match refusal(&head, open) {
-                Some(why) => Reply::text(403, why),
-                None => handle(state, &Request::new(&head)),
+            Ok((head, body)) => match (refusal(&head, open), body) {
+                (Some(why), _) => Reply::text(403, why),
+                (None, Some(body)) => handle(state, &Request::new(&head).with_body(body)),
+                (None, None) => Reply::text(413, format!("a body has at most {BODY_MAX} bytes\n")),
             },
             Err(End::Refused(error)) => Reply::text(error.status(), format!("{error}\n")),
             Err(End::Silent) => return,
@@ -68,8 +70,8 @@ pub(super) async fn serve_connection(io: ControlStream, state: &dyn AdminState, 
 }
 
 impl Connection {
-    /// The next request; its body is read and dropped.
-    async fn request(&mut self, options: &Options) -> Result<RequestHead, End> {
+    /// The next request with its body; without it where that is too large.
+    async fn request(&mut self, options: &Options) -> Result<(RequestHead, Option<Vec<u8>>), End> {
         if self.input.is_empty() {
             // An idle connection holds no buffer.
             self.input = BytesMut::new();
@@ -79,29 +81,35 @@ impl Connection {
         timeout(options.request_timeout, self.receive()).await.unwrap_or(Err(End::Silent))
     }
 
-    async fn receive(&mut self) -> Result<RequestHead, End> {
-        let (mut received, mut body) = (None, 0);
+    async fn receive(&mut self) -> Result<(RequestHead, Option<Vec<u8>>), End> {
+        let (mut received, mut body, mut wanted) = (None, Vec::new(), false);
         loop {
             match self.server.recv(&mut self.input).map_err(End::Refused)? {
                 Recv::NeedMore => self.read().await?,
                 Recv::Head { head: request, end } => {
-                    // Nobody needs the body: a client that waits to be asked for it is answered at once.
-                    if end || self.server.continue_pending() {
-                        return Ok(request.head);
+                    wanted = takes_body(&request.head);
+                    // Where nobody needs the body, a client that waits to be asked for it is answered at once.
+                    if end || (!wanted && self.server.continue_pending()) {
+                        return Ok((request.head, Some(body)));
                     }
                     received = Some(request.head);
+                    if self.server.send_continue(&mut self.output) {
+                        self.flush().await.map_err(|_| End::Silent)?;
+                    }
                 }
                 Recv::Data { chunk, end } => {
-                    body += chunk.len();
-                    if end {
-                        return received.ok_or(End::Silent);
-                    }
-                    if body > BODY_MAX {
+                    let fits = body.len() + chunk.len() <= BODY_MAX;
+                    if fits {
+                        body.extend_from_slice(&chunk);
+                    } else {
                         self.server.close_after_response();
-                        return received.ok_or(End::Silent);
+                    }
+                    if end || !fits {
+                        let body = if wanted { fits.then_some(body) } else { Some(Vec::new()) };
+                        return received.map(|head| (head, body)).ok_or(End::Silent);
                     }
                 }
-                Recv::Trailers(_) | Recv::End => return received.ok_or(End::Silent),
+                Recv::Trailers(_) | Recv::End => return received.map(|head| (head, Some(body))).ok_or(End::Silent),
                 Recv::Paused | Recv::Tunnel(_) | Recv::Eof => return Err(End::Silent),
             }
         }
@@ -128,6 +136,10 @@ impl Connection {
         if !self.server.response_done() {
             self.server.send_data(body, true, &mut self.output).map_err(io::Error::other)?;
         }
+        self.flush().await
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
         while !self.output.is_empty() {
             let written = poll_fn(|cx| {
                 let mut slices = [io::IoSlice::new(b""); 4];

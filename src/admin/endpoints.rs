@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
-use nuncio_http::Method;
+use nuncio_http::{Method, RequestHead};
 
-use super::{AdminState, Reply, Request, certificates, changes, clusters, listeners, logging, server, stats};
+use super::{
+    AdminState, Reply, Request, certificates, changes, clusters, explain, listeners, logging, runtime, server, stats,
+};
 
 type Handler = fn(&dyn AdminState, &Request) -> Reply;
 
@@ -41,6 +43,11 @@ const ENDPOINTS: &[Endpoint] = &[
         "take no more connections (?graceful: let those that are there end)",
         changes::drain_listeners,
     ),
+    post(
+        "/explain",
+        "which way a request would take, and why (JSON: method, url, headers; ?format=text)",
+        explain::explain,
+    ),
     post("/healthcheck/fail", "answer not ready", changes::healthcheck_fail),
     post("/healthcheck/ok", "answer ready again", changes::healthcheck_ok),
     get("/help", "this list", help),
@@ -56,10 +63,20 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/ready", "200 while serving, else 503", server::ready),
     post("/reopen_logs", "open the access logs again, as after a rotation", changes::reopen_logs),
     post("/reset_counters", "count from zero again", changes::reset_counters),
+    get("/runtime", "runtime values by layer, and what they come to", runtime::runtime),
+    post("/runtime_modify", "set runtime values (?KEY=VALUE&...; an empty value takes the key back)", runtime::modify),
     get("/server_info", "version, state, uptime", server::server_info),
     get("/stats", "numbers (?format=json|prometheus, ?filter=REGEX, ?usedonly)", stats::stats),
     get("/stats/prometheus", "numbers for Prometheus (?filter=REGEX, ?usedonly)", stats::prometheus),
 ];
+
+/// Endpoints that read the body of a request.
+const WITH_BODY: &[&str] = &["/explain", "/runtime_modify"];
+
+/// Whether the body of this request is read.
+pub(super) fn takes_body(head: &RequestHead) -> bool {
+    WITH_BODY.iter().any(|path| path.as_bytes() == head.path())
+}
 
 /// Answers a request.
 pub fn handle(state: &dyn AdminState, request: &Request) -> Reply {

@@ -2,22 +2,29 @@
 
 use nuncio_http::{Method, RequestHead};
 
-/// A request without its body, which no endpoint needs.
+/// A request, whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     pub method: Method,
     pub path: String,
+    /// Empty where the endpoint takes none.
+    pub body: Vec<u8>,
     query: Vec<(String, String)>,
 }
 
 impl Request {
     pub fn new(head: &RequestHead) -> Request {
-        let query = head.query().unwrap_or_default();
-        let pairs = query.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
-            let at = pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len());
-            (decode(&pair[..at]), decode(pair.get(at + 1..).unwrap_or_default()))
-        });
-        Request { method: head.method, path: decode_path(head.path()), query: pairs.collect() }
+        let query = pairs(head.query().unwrap_or_default());
+        Request { method: head.method, path: decode_path(head.path()), body: Vec::new(), query }
+    }
+
+    pub(super) fn with_body(self, body: Vec<u8>) -> Request {
+        Request { body, ..self }
+    }
+
+    /// The parameters of the query; where there are none, those of the body, a form.
+    pub fn parameters(&self) -> Vec<(String, String)> {
+        if self.query.is_empty() { pairs(self.body.trim_ascii()) } else { self.query.clone() }
     }
 
     /// The value of a parameter, empty if it stands alone as in `?usedonly`.
@@ -28,6 +35,14 @@ impl Request {
     pub fn has(&self, name: &str) -> bool {
         self.parameter(name).is_some()
     }
+}
+
+fn pairs(text: &[u8]) -> Vec<(String, String)> {
+    let pairs = text.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let at = pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len());
+        (decode(&pair[..at]), decode(pair.get(at + 1..).unwrap_or_default()))
+    });
+    pairs.collect()
 }
 
 /// No endpoint has a character that needs encoding, so an encoded path is another path.

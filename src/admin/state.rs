@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::cluster::Host;
 use crate::config::{CircuitBreaker, Node};
+use crate::explain::{Explanation, Question};
 use crate::runtime::net::Addr;
+use crate::runtime_values::{Entry, Refusal};
 use crate::stats::{Filter, Snapshot};
 use crate::tls::CertificateInfo;
 
@@ -30,6 +32,15 @@ pub trait AdminState {
 
     /// Opens the access logs again by their names.
     fn reopen_logs(&self);
+
+    /// What would become of a request now.
+    fn explain(&self, question: &Question) -> Explanation;
+
+    /// Runtime values, in the order of their keys.
+    fn runtime(&self) -> Vec<Entry>;
+
+    /// Changes the operators' layer of runtime values, all or nothing; an empty value takes a key out of it.
+    fn modify_runtime(&self, changes: &[(String, String)]) -> Result<(), Refusal>;
 
     /// Listeners take no more connections; existing ones end as in a drain, with or without `graceful`.
     fn drain_listeners(&self, graceful: bool);

@@ -11,7 +11,9 @@ use super::{
     AdminState, CertificateOwner, CertificateStatus, ClusterStatus, ListenerStatus, Request, ServerInfo, ServerState,
 };
 use crate::cluster::{Host, Identity};
-use crate::config::{CircuitBreaker, Node};
+use crate::config::{CircuitBreaker, Config, Node};
+use crate::explain::{Explanation, Question, Scene};
+use crate::runtime_values::{Entry, Refusal, RuntimeValues};
 use crate::stats::{ClusterStats, Filter, Registry, Snapshot};
 use crate::tls::CertificateInfo;
 
@@ -104,6 +106,26 @@ impl AdminState for TestState {
 
     fn reopen_logs(&self) {
         self.called("reopen");
+    }
+
+    fn explain(&self, question: &Question) -> Explanation {
+        Scene::of_file(&Config::default(), &mut RuntimeValues::default()).explain(question)
+    }
+
+    fn runtime(&self) -> Vec<Entry> {
+        let entry = |key: &str, file: Option<&str>, admin: Option<&str>| Entry {
+            key: key.to_owned(),
+            values: [file, admin].map(|value| value.map(str::to_owned)),
+        };
+        vec![entry("checkout.canary", Some("5"), Some("7.5")), entry("other", None, Some("x"))]
+    }
+
+    fn modify_runtime(&self, changes: &[(String, String)]) -> Result<(), Refusal> {
+        self.called(format!("runtime {changes:?}"));
+        match changes.iter().find(|(key, _)| key == "bad") {
+            Some((key, _)) => Err(Refusal::TooLong(key.clone())),
+            None => Ok(()),
+        }
     }
 
     fn drain_listeners(&self, graceful: bool) {

@@ -20,9 +20,28 @@ pub(super) struct Args {
 pub(super) enum Command {
     Run { path: PathBuf },
     Check { path: PathBuf, print: bool },
+    Explain(Explain),
     Demo,
     Help(Option<String>),
     Version,
+}
+
+/// What `explain` asks.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Explain {
+    pub(super) path: PathBuf,
+    pub(super) method: String,
+    pub(super) url: String,
+    /// `-H`: `name: value`
+    pub(super) fields: Vec<String>,
+    /// `--json`
+    pub(super) json: bool,
+    /// `--from`
+    pub(super) from: Option<String>,
+    /// `--listener`
+    pub(super) listener: Option<String>,
+    /// `--client-certificate`
+    pub(super) certificate: Option<String>,
 }
 
 /// Why a command line is refused.
@@ -42,12 +61,13 @@ impl From<lexopt::Error> for UsageError {
 }
 
 /// The commands, for the error message and the help.
-pub(super) const COMMANDS: &[&str] = &["run", "check", "demo", "help"];
+pub(super) const COMMANDS: &[&str] = &["run", "check", "explain", "demo", "help"];
 
 impl Args {
     pub(super) fn parse(mut parser: lexopt::Parser) -> Result<Args, UsageError> {
         let mut words: Vec<OsString> = Vec::new();
         let (mut workers, mut log_level, mut print) = (None, None, false);
+        let mut explain = Explain::default();
         while let Some(arg) = parser.next()? {
             match arg {
                 Arg::Long("version") | Arg::Short('V') => return Ok(Args::plain(Command::Version)),
@@ -58,11 +78,22 @@ impl Args {
                 Arg::Long("workers") => workers = Some(parse_workers(&parser.value()?)?),
                 Arg::Long("log-level") => log_level = Some(parse_level(&parser.value()?)?),
                 Arg::Long("print") => print = true,
+                Arg::Short('H') => explain.fields.push(text(parser.value()?)?),
+                Arg::Long("json") => explain.json = true,
+                Arg::Long("from") => explain.from = Some(text(parser.value()?)?),
+                Arg::Long("listener") => explain.listener = Some(text(parser.value()?)?),
+                Arg::Long("client-certificate") => explain.certificate = Some(text(parser.value()?)?),
                 Arg::Value(word) => words.push(word),
                 Arg::Short(_) | Arg::Long(_) => return Err(arg.unexpected().into()),
             }
         }
-        let command = command(words, print)?;
+        let asks = explain != Explain::default();
+        let command = command(words, print, explain)?;
+        if asks && !matches!(command, Command::Explain(_)) {
+            return Err(UsageError(
+                "-H, --json, --from, --listener and --client-certificate go with \"explain\"".into(),
+            ));
+        }
         let runs = matches!(command, Command::Run { .. } | Command::Demo);
         if !runs && (workers.is_some() || log_level.is_some()) {
             return Err(UsageError("--workers and --log-level go with \"run\" and \"demo\"".into()));
@@ -75,7 +106,7 @@ impl Args {
     }
 }
 
-fn command(words: Vec<OsString>, print: bool) -> Result<Command, UsageError> {
+fn command(words: Vec<OsString>, print: bool, explain: Explain) -> Result<Command, UsageError> {
     let mut words = words.into_iter();
     let Some(name) = words.next() else {
         return if print { Err(UsageError("--print goes with \"check\"".into())) } else { Ok(Command::Help(None)) };
@@ -87,6 +118,13 @@ fn command(words: Vec<OsString>, print: bool) -> Result<Command, UsageError> {
     let command = match name.as_str() {
         "run" => Command::Run { path: path(words.next())? },
         "check" => Command::Check { path: path(words.next())?, print },
+        "explain" => {
+            let path = path(words.next())?;
+            let (Some(method), Some(url)) = (words.next(), words.next()) else {
+                return Err(UsageError("nuncio explain needs a FILE, a METHOD and a URL".into()));
+            };
+            Command::Explain(Explain { path, method: text(method)?, url: text(url)?, ..explain })
+        }
         "demo" => Command::Demo,
         "help" => Command::Help(words.next().map(|word| word.to_string_lossy().into_owned())),
         "version" => Command::Version,
@@ -99,6 +137,10 @@ fn command(words: Vec<OsString>, print: bool) -> Result<Command, UsageError> {
         return Err(UsageError("--print goes with \"check\"".into()));
     }
     Ok(command)
+}
+
+fn text(word: OsString) -> Result<String, UsageError> {
+    word.into_string().map_err(|word| UsageError(format!("\"{}\" is not UTF-8", word.to_string_lossy())))
 }
 
 fn parse_workers(word: &OsString) -> Result<usize, UsageError> {
@@ -127,6 +169,17 @@ mod tests {
         let check = |print| Command::Check { path: "a.json".into(), print };
         assert_eq!(parse("check a.json").unwrap().command, check(false));
         assert_eq!(parse("check --print a.json").unwrap().command, check(true));
+        let explain = Explain {
+            path: "a.json".into(),
+            method: "GET".into(),
+            url: "http://a/".into(),
+            fields: vec!["x-a:1".into(), "x-b:2".into()],
+            json: true,
+            listener: Some("web".into()),
+            ..Explain::default()
+        };
+        let line = "explain a.json GET http://a/ -H x-a:1 -Hx-b:2 --json --listener web";
+        assert_eq!(parse(line).unwrap().command, Command::Explain(explain));
         assert_eq!(parse("").unwrap().command, Command::Help(None));
         assert_eq!(parse("help run").unwrap().command, Command::Help(Some("run".into())));
         assert_eq!(parse("run --help").unwrap().command, Command::Help(Some("run".into())));
@@ -136,7 +189,7 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         for (line, part) in [
-            ("rnu a.json", "run, check, demo"),
+            ("rnu a.json", "run, check, explain, demo"),
             ("run", "needs a FILE"),
             ("run a b", "one word too many"),
             ("run a --workers 0", "1 to 1024"),
@@ -144,6 +197,8 @@ mod tests {
             ("run a --log-level loud", "off, error"),
             ("run a --print", "goes with \"check\""),
             ("check a --workers 2", "go with \"run\""),
+            ("explain a GET", "a METHOD and a URL"),
+            ("check a -H x:1", "go with \"explain\""),
             ("run a --fast", "--fast"),
         ] {
             let UsageError(message) = parse(line).unwrap_err();

@@ -10,6 +10,8 @@ nuncio - a small proxy with Envoy's reach
 
   nuncio run FILE              run the proxy in the foreground
   nuncio check FILE [--print]  validate a configuration; print it with every default filled in
+  nuncio explain FILE METHOD URL [-H 'name: value']...
+                               say which way a request would take, and why
   nuncio demo                  run on built-in backends and a built-in configuration
   nuncio help [COMMAND]        this, or more about a command
   nuncio --version
@@ -35,10 +37,25 @@ Reads FILE and says everything that is wrong with it: file, line, column, JSON p
   --print  print the effective configuration, every default filled in
 ";
 
+const EXPLAIN: &str = "\
+nuncio explain FILE METHOD URL [-H 'name: value']... [--from ADDRESS] [--listener NAME]
+               [--client-certificate none|presented|validated] [--json]
+
+Says which way a request would take, and why: the listener, every route that is tried with the first predicate that
+fails, the clusters and hosts it could go to, the timeouts in force. Nothing is sent, and no proxy needs to run; the
+running one answers POST /explain on its admin port, and knows the health of its hosts.
+  -H 'name: value'      a header field of the request; \"host\" stands in place of the URL's
+  --from ADDRESS        the client's address; 192.0.2.1, which nobody has, by default
+  --listener NAME       take this listener, whatever its port
+  --client-certificate  what the client shows; none by default
+  --json                the same as JSON
+";
+
 const DEMO: &str = "\
 nuncio demo [--workers N] [--log-level LEVEL]
 
-Runs the proxy in front of three small built-in servers, one of them slow and one failing, and prints what to try.
+Runs the proxy in front of small built-in servers, and prints what to try: one is slow, one fails, and of three hosts each
+can be broken and mended by a request, to see how it is ejected and returns.
 Everything listens on loopback.
 ";
 
@@ -47,6 +64,7 @@ pub(super) fn print(topic: Option<String>) -> ExitCode {
         None | Some("help") => OVERVIEW,
         Some("run") => RUN,
         Some("check") => CHECK,
+        Some("explain") => EXPLAIN,
         Some("demo") => DEMO,
         Some(other) => {
             eprintln!("nuncio: no command \"{other}\"; there are {}", COMMANDS.join(", "));

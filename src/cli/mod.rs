@@ -4,6 +4,7 @@
 mod args;
 mod check;
 mod demo;
+mod explain;
 mod help;
 mod run;
 
@@ -29,6 +30,7 @@ pub fn main() -> ExitCode {
         Command::Help(topic) => help::print(topic),
         Command::Version => help::version(),
         Command::Check { path, print } => check::check(&path, print),
+        Command::Explain(asked) => explain::explain(&asked),
         Command::Run { path } => run::run(&path, args.workers, args.log_level),
         Command::Demo => demo::demo(args.workers, args.log_level),
     }

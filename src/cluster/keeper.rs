@@ -15,10 +15,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::discovery::{self, Found};
 use super::health::Checks;
+use super::outlier::{self, Outliers};
 use super::roster::Roster;
-use super::{Cluster, Flag, Host, Identity, Plan};
+use super::{Cluster, Flag, Host, Identity, LocalZones, Plan};
 use crate::config::Discovery;
+use crate::dns::Resolver;
 use crate::runtime::control::{self, Control, Owned};
 
 /// Between two plans.
@@ -28,18 +31,25 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub struct Keeper(#[expect(dead_code, reason = "it lives as long as this")] Owned);
 
 impl Keeper {
-    pub fn start(control: &Control, cluster: &Arc<Cluster>) -> Keeper {
+    pub fn start(control: &Control, cluster: &Arc<Cluster>, resolver: &Resolver) -> Keeper {
+        let (hosts, found) = (cluster.hosts(), Rc::default());
+        let outliers = Outliers::new(cluster, control::now());
         let mut keeping = Keeping {
+            _discovery: discovery::start(control, cluster, &hosts, resolver, &found),
+            found,
             checks: Checks::new(cluster),
             checking: BTreeMap::new(),
-            roster: Roster::new(cluster.hosts(), cluster.config.health_check.is_some()),
-            published: Vec::new(),
+            roster: Roster::new(hosts, cluster.config.health_check.is_some()),
+            outliers,
+            published: MadeOf::default(),
+            next_change: None,
             control: control.clone(),
             cluster: cluster.clone(),
         };
         keeping.forget_what_nobody_finds();
         if cluster.config.discovery == Discovery::Static {
-            let named: Vec<_> = cluster.config.endpoints.iter().map(|it| (it.identity(), it.weight)).collect();
+            let named: Vec<_> =
+                cluster.config.endpoints.iter().filter_map(|it| Some((it.identity()?, it.weight))).collect();
             keeping.on_named(&named);
         }
         Keeper(control.spawn_owned(keeping.run()))
@@ -49,12 +59,26 @@ impl Keeper {
 struct Keeping {
     cluster: Arc<Cluster>,
     roster: Roster,
+    /// What discovery says, if the hosts are to be found.
+    found: Rc<Found>,
+    _discovery: Option<Owned>,
     checks: Option<Rc<Checks>>,
     /// By the address of the host in memory, which lives at least as long.
     checking: BTreeMap<*const Host, Owned>,
     /// What the last plan was made of.
-    published: Vec<(*const Host, u32, u32)>,
+    published: MadeOf,
+    /// When the next is due, whatever happens.
+    next_change: Option<Instant>,
     control: Control,
+    outliers: Option<Outliers>,
+}
+
+/// All that a plan depends on, but time.
+#[derive(Default, PartialEq)]
+struct MadeOf {
+    /// Each host with its flags and its weight.
+    hosts: Vec<(*const Host, u32, u32)>,
+    place: (Arc<str>, Option<LocalZones>),
 }
 
 impl Keeping {
@@ -75,6 +99,9 @@ impl Keeping {
 
     /// Hosts of a cluster that this one replaces may be marked by what is not there any more.
     fn forget_what_nobody_finds(&self) {
+        if self.outliers.is_none() {
+            outlier::forget(self.roster.hosts());
+        }
         if self.checks.is_some() {
             return;
         }
@@ -96,17 +123,28 @@ impl Keeping {
     }
 
     /// Looks at all that may have changed, and publishes a plan if anything has. Says when to look again, whatever happens.
-    fn look(&mut self, _now: Instant) -> Option<Instant> {
+    fn look(&mut self, now: Instant) -> Option<Instant> {
+        if let Some(named) = self.found.take() {
+            self.on_named(&named);
+        }
         self.note_passive_failures();
         self.roster.release();
         self.check_hosts();
+        let outliers = self.outliers.as_mut().map(|outliers| outliers.look(self.roster.hosts(), now).0);
+        self.roster.hosts().iter().for_each(|host| host.look(now));
         let is = |host: &Arc<Host>| (Arc::as_ptr(host), host.flags(), host.weight());
-        let made_of: Vec<_> = self.roster.hosts().iter().map(is).collect();
-        if made_of != self.published {
-            self.cluster.publish(Plan { hosts: self.roster.hosts().to_vec() });
+        let hosts = self.roster.hosts().iter().map(is).collect();
+        let made_of = MadeOf { hosts, place: self.cluster.place.get() };
+        let is_time = self.next_change.is_some_and(|at| at <= now);
+        if is_time || made_of != self.published {
+            let (zone, local) = &made_of.place;
+            let hosts = self.roster.hosts().to_vec();
+            let plan = Plan::build(hosts, &self.cluster.config.balancing, zone, local.as_ref(), now);
+            self.next_change = plan.next_change;
+            self.cluster.publish(plan);
             self.published = made_of;
         }
-        None
+        [self.next_change, outliers].into_iter().flatten().min()
     }
 
     /// Every host has its checks, and no other.

@@ -32,7 +32,7 @@ impl Membership {
         self.degraded.load(Relaxed)
     }
 
-    pub(super) fn count<'h>(&self, hosts: impl Iterator<Item = &'h Host>) {
+    pub(crate) fn count<'h>(&self, hosts: impl Iterator<Item = &'h Host>) {
         let (mut total, mut healthy, mut degraded) = (0, 0, 0);
         for host in hosts {
             total += 1;
@@ -44,9 +44,17 @@ impl Membership {
 
     /// At least `percent` of the hosts serve, be it degraded. A cluster without hosts serves nobody: only 0 % of it do.
     pub fn has(&self, percent: f64) -> bool {
-        let serving = f64::from(self.healthy().saturating_add(self.degraded()));
-        let total = f64::from(self.total());
-        percent <= 0.0 || total > 0.0 && serving * 100.0 >= percent * total
+        self.is_share(self.healthy().saturating_add(self.degraded()), percent)
+    }
+
+    /// The same of hosts that are not degraded.
+    pub fn has_healthy(&self, percent: f64) -> bool {
+        self.is_share(self.healthy(), percent)
+    }
+
+    fn is_share(&self, hosts: u32, percent: f64) -> bool {
+        let (hosts, total) = (f64::from(hosts), f64::from(self.total()));
+        percent <= 0.0 || total > 0.0 && hosts * 100.0 >= percent * total
     }
 }
 

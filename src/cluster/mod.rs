@@ -6,36 +6,43 @@
 
 pub mod balance;
 mod breaker;
+mod discovery;
 pub mod health;
 mod host;
 mod host_view;
+mod inherited;
 mod keeper;
 mod membership;
 mod originals;
 pub mod outlier;
-mod tempo;
+mod place;
 mod plan;
 mod retry;
 mod roster;
+mod tempo;
+#[cfg(test)]
+mod testing;
 mod view;
 
 use std::sync::Arc;
 
 pub use breaker::{Breaker, Permit, Resource};
 pub use health::ClusterHealth;
-pub use host::{Flag, Health, Host, Identity, LastCheck};
+pub use host::{Alternatives, Flag, Health, Host, Identity, LastCheck};
 pub use host_view::HostView;
 pub use keeper::Keeper;
 pub use membership::Membership;
-pub use outlier::{ClusterOutliers, Outliers};
-pub use plan::Plan;
+pub use outlier::ClusterOutliers;
+pub use place::{Place, settle};
+pub use plan::{Group, LocalZones, Plan, Selection, Share, SubsetKey, Why};
 pub use retry::{Asked, Decision, Pace, Refusal, RetryCx, RetryEvent, RetryPolicy, RetryState};
 pub use tempo::Tempo;
 pub use view::{ClientTls, ClusterView};
 
-use crate::config;
+use crate::config::{self, Discovery};
 use crate::runtime::Published;
-use crate::runtime::control::Signal;
+use crate::runtime::control::{self, Signal};
+use crate::runtime::net::Addr;
 use crate::runtime_values::ClusterValues;
 use crate::stats::{ClusterStats, ClusterUdpStats, Http2Stats, Registry, Scope, TlsStats};
 use crate::tls::{ClientContext, LoadError, SystemRoots};
@@ -46,11 +53,14 @@ pub struct Cluster {
     pub config: config::Cluster,
     /// Replaced whenever hosts or their health change.
     pub plan: Arc<Published<Plan>>,
-    pub membership: Membership,
+    /// Kept by the name of the cluster: one that replaces this one counts in the same place.
+    pub membership: Arc<Membership>,
+    /// Where this proxy is, and others like it.
+    pub place: Place,
     /// Something about its hosts has changed, or may have.
     pub signal: Signal,
     pub breaker: Breaker,
-    /// `None`: outliers are not looked for.
+    /// Where hosts are judged by how they serve.
     pub outliers: Option<ClusterOutliers>,
     /// What may change while the proxy runs, besides its hosts.
     pub values: ClusterValues,
@@ -69,14 +79,31 @@ pub struct ClusterTls {
 }
 
 impl config::Endpoint {
-    /// The host that it names.
-    fn identity(&self) -> Identity {
-        Identity::of(self.address.clone())
+    /// The host that it is, if it names one by its address.
+    fn identity(&self) -> Option<Identity> {
+        Some(self.identity_at(self.address.address()?.clone()))
+    }
+
+    /// A host that stands for it where nothing runs: one that is found by name has no address.
+    pub(crate) fn assumed_host(&self) -> Arc<Host> {
+        let nowhere = || Addr::Inet(std::net::SocketAddr::from(([0, 0, 0, 0], 0)));
+        let address = self.address.address().cloned().unwrap_or_else(nowhere);
+        Arc::new(Host::new(self.identity_at(address), self.weight))
+    }
+
+    /// A host of it.
+    fn identity_at(&self, address: Addr) -> Identity {
+        Identity {
+            priority: self.priority,
+            zone: Arc::from(&*self.zone),
+            metadata: Arc::new(self.metadata.clone()),
+            ..Identity::of(address)
+        }
     }
 }
 
 impl Cluster {
-    /// `known`: hosts of the cluster that it replaces. They are not touched before it is kept.
+    /// `known`: hosts of the cluster that it replaces ([`Cluster::hosts_for`]). They are not touched before it is kept.
     ///
     /// # Errors
     /// A file of its `tls` that cannot be used.
@@ -96,26 +123,34 @@ impl Cluster {
             }),
         };
         let host = |endpoint: &config::Endpoint| {
-            let identity = endpoint.identity();
+            let identity = endpoint.identity()?;
             let known = known.iter().find(|host| host.is(&identity)).cloned();
-            known.unwrap_or_else(|| {
+            Some(known.unwrap_or_else(|| {
                 let host = Host::new(identity, endpoint.weight);
                 host.set(Flag::Unchecked, config.health_check.is_some());
                 Arc::new(host)
-            })
+            }))
         };
-        let hosts: Vec<Arc<Host>> = config.endpoints.iter().map(host).collect();
+        let hosts: Vec<Arc<Host>> = match config.discovery {
+            Discovery::Static => config.endpoints.iter().filter_map(host).collect(),
+            Discovery::OriginalDst => Vec::new(),
+            // Those that were found last serve until others are found.
+            _ => known.to_vec(),
+        };
+        let plan = Plan::build(hosts, &config.balancing, "", None, control::now());
         let membership = Membership::default();
-        membership.count(hosts.iter().map(|host| &**host));
+        membership.count(plan.hosts().iter().map(|host| &**host));
+        let membership = Arc::new(membership);
         let health = config.health_check.is_some().then(|| ClusterHealth::new(name, registry, workers));
         Ok(Cluster {
             name: name.into(),
             config: config.clone(),
-            plan: Arc::new(Published::new(Plan { hosts })),
+            plan: Arc::new(Published::new(plan)),
             membership,
+            place: Place::default(),
             signal: Signal::default(),
             breaker: Breaker::new(config.circuit_breaker),
-            outliers: config.outlier_detection.is_some().then(|| ClusterOutliers::new(name, registry, workers)),
+            outliers: config.outlier_detection.is_some().then(|| ClusterOutliers::new(name, registry)),
             // Whoever has the values of the process puts them in.
             values: ClusterValues::default(),
             health,
@@ -128,12 +163,13 @@ impl Cluster {
 
     /// From now on workers pick by this.
     fn publish(&self, plan: Plan) {
-        self.membership.count(plan.hosts.iter().map(|host| &**host));
+        self.membership.count(plan.hosts().iter().map(|host| &**host));
+        self.place.tell(&self.config.balancing, plan.hosts());
         self.plan.set(plan);
     }
 
     /// All its hosts, as they are now.
     pub fn hosts(&self) -> Vec<Arc<Host>> {
-        self.plan.get().hosts.clone()
+        self.plan.get().hosts().to_vec()
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Cluster, ClusterView, Host, Identity, Plan};
+use crate::config::Balancing;
 use crate::runtime::{Published, Rt};
 
 /// A host that is not used for so long is forgotten (Envoy's `cleanup_interval`).
@@ -40,7 +41,7 @@ impl Originals {
         let mut views = self.views.borrow_mut();
         let original = views.entry(destination).or_insert_with(|| {
             let host = Arc::new(Host::new(Identity::of(destination.into()), 1));
-            let plan = Arc::new(Published::new(Plan { hosts: vec![host] }));
+            let plan = Arc::new(Published::new(Plan::build(vec![host], &Balancing::default(), "", None, rt.now())));
             let view = ClusterView::with_plan(shared.clone(), &plan, None, rt);
             Original { view, used: Cell::new(rt.now()) }
         });

@@ -4,15 +4,15 @@
 //! The plan is swapped by the control thread. A worker notices at its next pick, by one atomic load: hosts that are gone lose
 //! their idle connections then, or at the next sweep; what is in flight to them goes on.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::balance::{Balancer, Rendezvous};
+use super::balance::{PickCx, Picker};
 use super::host_view::HostViews;
 use super::originals::Originals;
 use super::{Cluster, Health, HostView, Plan, Resource, Tempo};
-use crate::config::{ClusterProtocol, Discovery};
+use crate::config::{ClusterProtocol, Discovery, Priority};
 use crate::runtime::{Published, Reader, Rt};
 use crate::stats::{ClusterStats, ClusterUdpStats, Handle, Http2Stats, TlsStats};
 use crate::stream::info::ConnectionInfo;
@@ -54,9 +54,7 @@ pub struct ClusterView {
 struct Members {
     plan: Arc<Plan>,
     views: HostViews,
-    balancer: Balancer,
-    /// Made when a hash first asks for it.
-    rendezvous: OnceCell<Rendezvous>,
+    picker: Picker,
 }
 
 impl ClusterView {
@@ -72,12 +70,14 @@ impl ClusterView {
         originals: Option<Originals>,
         rt: &Rt,
     ) -> Rc<ClusterView> {
-        let mut rng = fastrand::Rng::new();
         let reader = plan.reader();
-        let members = Members::new(&shared, reader.get(), HostViews::default(), &mut rng);
+        let (plan, stats) = (reader.get(), shared.stats.worker(rt.worker_index()));
+        let mut views = HostViews::default();
+        views.replan(plan.hosts().len());
+        let members = Members { plan, views, picker: Picker::new(&shared.config.balancing, stats.clone()) };
         Rc::new(ClusterView {
             name: Rc::from(&*shared.name),
-            stats: shared.stats.worker(rt.worker_index()),
+            stats,
             http2_stats: shared.http2_stats.worker(rt.worker_index()),
             udp_stats: shared.udp_stats.worker(rt.worker_index()),
             h2_limits: Arc::new(shared.config.http.limits()),
@@ -89,7 +89,7 @@ impl ClusterView {
             tempo: RefCell::default(),
             reader,
             members: RefCell::new(members),
-            rng: RefCell::new(rng),
+            rng: RefCell::default(),
             rt: rt.clone(),
             originals,
             retired: Cell::new(false),
@@ -119,23 +119,25 @@ impl ClusterView {
         }
     }
 
-    /// The host for the next request.
+    /// The host for the next request that says nothing of where it would go.
     pub fn pick(&self) -> Option<Rc<HostView>> {
-        self.refresh();
-        let mut members = self.members.borrow_mut();
-        let Members { plan, views, balancer, .. } = &mut *members;
-        let place = balancer.pick(&mut self.rng.borrow_mut(), |at| plan.hosts[at].active_requests())?;
-        views.at(place, &plan.hosts)
+        self.pick_for(&PickCx::default())
     }
 
     /// The host for whatever has this hash: the same one as long as it is there.
     pub fn pick_by_hash(&self, hash: u64) -> Option<Rc<HostView>> {
+        self.pick_for(&PickCx { hash: Some(hash), ..PickCx::default() })
+    }
+
+    /// The host for the next request. How many are in flight on the cluster need not be said.
+    pub fn pick_for(&self, cx: &PickCx<'_>) -> Option<Rc<HostView>> {
         self.refresh();
         let mut members = self.members.borrow_mut();
-        let Members { plan, views, rendezvous, .. } = &mut *members;
-        let hosts = || plan.hosts.iter().map(|host| (host.address.to_string(), host.weight()));
-        let place = rendezvous.get_or_init(|| Rendezvous::new(hosts())).pick(hash)?;
-        views.at(place, &plan.hosts)
+        let Members { plan, views, picker } = &mut *members;
+        let used = |priority| self.shared.breaker.used(priority, Resource::Requests);
+        let cx = PickCx { in_flight: used(Priority::Default).saturating_add(used(Priority::High)), ..*cx };
+        let place = picker.pick(plan, &cx, &mut self.rng.borrow_mut())?;
+        views.at(place, plan.hosts())
     }
 
     /// What goes to this host would better go to another one: it is unhealthy, and others are not.
@@ -147,9 +149,8 @@ impl ClusterView {
     fn refresh(&self) {
         let Some(plan) = self.reader.newer() else { return };
         let mut members = self.members.borrow_mut();
-        let mut views = std::mem::take(&mut members.views);
-        let gone = views.replan(plan.hosts.len());
-        *members = Members::new(&self.shared, plan, views, &mut self.rng.borrow_mut());
+        let gone = members.views.replan(plan.hosts().len());
+        members.plan = plan;
         drop(members);
         for host in gone {
             host.retire(&self.rt);
@@ -214,16 +215,5 @@ impl ClusterView {
 
     pub fn is_retired(&self) -> bool {
         self.retired.get()
-    }
-}
-
-impl Members {
-    fn new(shared: &Cluster, plan: Arc<Plan>, mut views: HostViews, rng: &mut fastrand::Rng) -> Members {
-        let weights: Vec<u32> = plan.hosts.iter().map(|host| host.weight()).collect();
-        let balancer = Balancer::new(shared.config.load_balancing, &weights, rng);
-        if views.all().is_empty() {
-            views.replan(plan.hosts.len());
-        }
-        Members { plan, views, balancer, rendezvous: OnceCell::new() }
     }
 }

@@ -88,7 +88,7 @@ fn parse(cx: &Cx, text: &str) -> Result<Addr, String> {
         "" | "*" => Err(format!("for every address of this host write \"0.0.0.0:{port}\" or \"[::]:{port}\"")),
         _ if host.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6()) => Err(format!("write \"[{host}]:{port}\"")),
         _ if host.contains(|c: char| c.is_ascii_alphabetic()) && !host.contains(':') => {
-            Err("host names are not supported yet: write the IP address".to_owned())
+            Err("names are not resolved here: write the IP address".to_owned())
         }
         _ => Err("the host is not an IP address".to_owned()),
     }

@@ -1,15 +1,15 @@
 //! `clusters`: groups of endpoints that serve the same thing.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::text::{Complaint, Cx, Kind, Node, Object, read, write};
+use super::text::{Cx, Node, Object, read, write};
 use super::{
-    CircuitBreaker, ClusterTls, HealthCheck, Http2, OutlierDetection, address, circuit_breaker, health_check, http2,
-    outlier_detection, tls,
+    Balancing, CircuitBreaker, ClusterTls, Dns, Endpoint, HealthCheck, Http2, OutlierDetection, balancing,
+    circuit_breaker, dns, endpoint, health_check, http2, outlier_detection, tls,
 };
-use crate::runtime::net::Addr;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cluster {
@@ -17,7 +17,14 @@ pub struct Cluster {
     /// At least one, if they stand here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<Endpoint>,
-    pub load_balancing: LoadBalancing,
+    /// The file that has the endpoints, absolute; of `file`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// How the names of the endpoints become hosts; of `strict_dns`, `logical_dns` and `srv`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<Dns>,
+    #[serde(flatten)]
+    pub balancing: Balancing,
     pub protocol: ClusterProtocol,
     /// `None`: the hosts speak plain text.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,7 +48,7 @@ pub struct Cluster {
     /// Default: hosts are not checked, and taken to be healthy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health_check: Option<HealthCheck>,
-    /// Default: outliers are not looked for.
+    /// Default: whatever comes of requests to hosts, they are taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outlier_detection: Option<OutlierDetection>,
     /// The header that tells a host for whom a connection is. Default: none.
@@ -56,8 +63,23 @@ pub enum Discovery {
     /// They are the endpoints.
     #[default]
     Static,
+    /// They are all addresses that the names of the endpoints have.
+    StrictDns,
+    /// They are one host, whatever addresses its name has.
+    LogicalDns,
+    /// They are what the endpoints' SRV records name.
+    Srv,
+    /// They are the endpoints in a file of their own.
+    File,
     /// Each connection's host is where it was to go before it was redirected here.
     OriginalDst,
+}
+
+impl Discovery {
+    /// Hosts are found by name.
+    pub fn is_dns(self) -> bool {
+        matches!(self, Discovery::StrictDns | Discovery::LogicalDns | Discovery::Srv)
+    }
 }
 
 /// A version of the PROXY protocol.
@@ -126,31 +148,15 @@ impl ClusterHttp {
     }
 }
 
-/// `"host:port"` or `{ "address": "host:port", "weight": 1 }`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Endpoint {
-    #[serde(serialize_with = "write::display")]
-    pub address: Addr,
-    /// 1 to 128. Default 1.
-    pub weight: u32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LoadBalancing {
-    #[default]
-    RoundRobin,
-    LeastRequest,
-    Random,
-}
-
 impl Cluster {
     /// A cluster of these endpoints, all else by default.
     pub fn new(endpoints: Vec<Endpoint>) -> Cluster {
         Cluster {
             discovery: Discovery::default(),
             endpoints,
-            load_balancing: LoadBalancing::default(),
+            file: None,
+            dns: None,
+            balancing: Balancing::default(),
             protocol: ClusterProtocol::default(),
             tls: None,
             http: ClusterHttp::default(),
@@ -167,23 +173,19 @@ impl Cluster {
     }
 }
 
-pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
-    const LOAD_BALANCING: &[(&str, LoadBalancing)] = &[
-        ("round_robin", LoadBalancing::RoundRobin),
-        ("least_request", LoadBalancing::LeastRequest),
-        ("random", LoadBalancing::Random),
-    ];
+/// `dns`: what the file says for all clusters.
+pub(super) fn read(cx: &Cx, node: &Node, dns: &Dns) -> Option<Cluster> {
     const PROTOCOLS: &[(&str, ClusterProtocol)] =
         &[("h1", ClusterProtocol::H1), ("h2", ClusterProtocol::H2), ("auto", ClusterProtocol::Auto)];
     const PROXY_VERSIONS: &[(&str, ProxyVersion)] = &[("v1", ProxyVersion::V1), ("v2", ProxyVersion::V2)];
     let default = Cluster::new(Vec::new());
     let mut o = cx.object(node)?;
-    o.later(&["dns", "slow_start", "subsets", "hash", "zone_aware", "panic_threshold"]);
-    let (discovery, endpoints) = read_hosts(cx, &mut o);
+    let hosts = read_hosts(&mut o, dns);
+    let discovery = hosts.discovery;
     let protocol = o.optional("protocol", default.protocol, read::one_of(PROTOCOLS));
     let cluster = Cluster {
         discovery,
-        load_balancing: o.optional("load_balancing", default.load_balancing, read::one_of(LOAD_BALANCING)),
+        balancing: balancing::read(cx, node, &mut o),
         protocol,
         tls: o.maybe("tls", |cx, node| tls::read_cluster(cx, node, protocol)),
         http: o.optional("http", default.http, read_http),
@@ -205,25 +207,18 @@ pub(super) fn read(cx: &Cx, node: &Node) -> Option<Cluster> {
             read::or_off(read::timeout),
         ),
         circuit_breaker: o.optional("circuit_breaker", default.circuit_breaker, circuit_breaker::read),
-        outlier_detection: o.maybe("outlier_detection", |cx, node| read_outliers(cx, node, discovery)),
         health_check: o.maybe("health_check", |cx, node| read_health_check(cx, node, discovery, protocol)),
+        outlier_detection: o.maybe("outlier_detection", |cx, node| read_outlier_detection(cx, node, discovery)),
         proxy_protocol: o.maybe("proxy_protocol", read::one_of(PROXY_VERSIONS)),
         endpoints: Vec::new(),
+        file: hosts.file,
+        dns: hosts.dns,
     };
     if cluster.proxy_protocol.is_some() && cluster.protocol == ClusterProtocol::H2 {
         cx.refuse::<()>(node, "has \"proxy_protocol\", but connections of \"protocol\": \"h2\" are shared by clients");
     }
     o.finish();
-    Some(Cluster { endpoints: endpoints?, ..cluster })
-}
-
-/// Hosts of `original_dst` are not known to whoever would eject them.
-fn read_outliers(cx: &Cx, node: &Node, discovery: Discovery) -> Option<OutlierDetection> {
-    if discovery == Discovery::OriginalDst {
-        return cx
-            .refuse(node, "has no meaning where \"discovery\" is \"original_dst\": hosts come and go with clients");
-    }
-    outlier_detection::read(cx, node)
+    Some(Cluster { endpoints: hosts.endpoints?, ..cluster })
 }
 
 fn read_health_check(cx: &Cx, node: &Node, discovery: Discovery, protocol: ClusterProtocol) -> Option<HealthCheck> {
@@ -234,17 +229,54 @@ fn read_health_check(cx: &Cx, node: &Node, discovery: Discovery, protocol: Clust
     health_check::read(cx, node, protocol)
 }
 
-/// How hosts are found, and those that are named.
-fn read_hosts(cx: &Cx, o: &mut Object) -> (Discovery, Option<Vec<Endpoint>>) {
-    const DISCOVERY: &[(&str, Discovery)] = &[("static", Discovery::Static), ("original_dst", Discovery::OriginalDst)];
+fn read_outlier_detection(cx: &Cx, node: &Node, discovery: Discovery) -> Option<OutlierDetection> {
+    if discovery == Discovery::OriginalDst {
+        return cx.refuse(
+            node,
+            "has no meaning where \"discovery\" is \"original_dst\": a client has no other host to go to",
+        );
+    }
+    outlier_detection::read(cx, node)
+}
+
+/// How hosts are found, and what says so.
+struct Hosts {
+    discovery: Discovery,
+    endpoints: Option<Vec<Endpoint>>,
+    file: Option<PathBuf>,
+    dns: Option<Dns>,
+}
+
+fn read_hosts(o: &mut Object, base: &Dns) -> Hosts {
+    const DISCOVERY: &[(&str, Discovery)] = &[
+        ("static", Discovery::Static),
+        ("strict_dns", Discovery::StrictDns),
+        ("logical_dns", Discovery::LogicalDns),
+        ("srv", Discovery::Srv),
+        ("file", Discovery::File),
+        ("original_dst", Discovery::OriginalDst),
+    ];
     let discovery = o.optional("discovery", Discovery::default(), read::one_of(DISCOVERY));
-    if discovery == Discovery::Static {
-        return (discovery, o.required("endpoints", read_endpoints));
+    let word = DISCOVERY.iter().find(|(_, it)| *it == discovery).map_or("", |(word, _)| word);
+    let other = || format!("has no meaning where \"discovery\" is \"{word}\"");
+    let mut hosts = Hosts { discovery, endpoints: Some(Vec::new()), file: None, dns: None };
+    match discovery {
+        Discovery::File => {
+            o.refuse("endpoints", other());
+            hosts.file = o.required("file", endpoint::read_path);
+        }
+        Discovery::OriginalDst => o.refuse("endpoints", other()),
+        _ => hosts.endpoints = o.required("endpoints", |cx, node| endpoint::read_all(cx, node, discovery)),
     }
-    if let Some(node) = o.take("endpoints") {
-        cx.refuse::<()>(&node, "has no meaning where \"discovery\" is \"original_dst\"");
+    if discovery != Discovery::File {
+        o.refuse("file", other());
     }
-    (discovery, Some(Vec::new()))
+    if discovery.is_dns() {
+        hosts.dns = Some(o.optional("dns", base.clone(), |cx, node| dns::read(cx, node, base)));
+    } else {
+        o.refuse("dns", other());
+    }
+    hosts
 }
 
 fn read_http(cx: &Cx, node: &Node) -> Option<ClusterHttp> {
@@ -275,37 +307,4 @@ fn read_http(cx: &Cx, node: &Node) -> Option<ClusterHttp> {
     };
     o.finish();
     Some(http)
-}
-
-fn read_endpoints(cx: &Cx, node: &Node) -> Option<Vec<Endpoint>> {
-    let nodes = cx.elements(node, "a list of endpoints")?;
-    if nodes.is_empty() {
-        return cx.refuse(node, Complaint::new("is empty").expected("at least one endpoint"));
-    }
-    let mut endpoints: Vec<Endpoint> = Vec::with_capacity(nodes.len());
-    let mut seen = std::collections::HashSet::new();
-    for node in &nodes {
-        if let Some(endpoint) = read_endpoint(cx, node) {
-            if !seen.insert(endpoint.address.to_string()) {
-                cx.warn(node, format!("{} is an endpoint of this cluster already", endpoint.address));
-            }
-            endpoints.push(endpoint);
-        }
-    }
-    Some(endpoints)
-}
-
-fn read_endpoint(cx: &Cx, node: &Node) -> Option<Endpoint> {
-    match node.kind() {
-        Kind::String => Some(Endpoint { address: address::connecting(cx, node)?, weight: 1 }),
-        Kind::Object => {
-            let mut o = cx.object(node)?;
-            o.later(&["priority", "zone", "metadata", "name"]);
-            let address = o.required("address", address::connecting);
-            let weight = o.optional("weight", 1, read::integer(1..=128));
-            o.finish();
-            Some(Endpoint { address: address?, weight })
-        }
-        _ => cx.wrong_type(node, "an address, or an object with an \"address\""),
-    }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::text::{self, Complaint, Cx, Kind, Problem, Problems, read};
 use super::{
-    Cluster, ClusterProtocol, Config, Listener, Listeners, Node, Protocol, Runtime, Warnings, Workers, access_log,
-    address, admin, cluster, listeners, runtime,
+    Cluster, ClusterProtocol, Config, Dns, Listener, Listeners, Node, Protocol, Runtime, Warnings, Workers, access_log,
+    address, admin, cluster, dns, listeners, runtime,
 };
 
 /// Largest file taken, in bytes.
@@ -76,7 +76,6 @@ const LATER: &[&str] = &[
     "secrets",
     "rate_limit_service",
     "log_level",
-    "dns",
     "hot_restart",
     "layers",
 ];
@@ -84,8 +83,9 @@ const LATER: &[&str] = &[
 fn read_config(cx: &Cx, root: &text::Node) -> Option<Config> {
     let mut o = cx.object(root)?;
     o.later(LATER);
-    // First the clusters, which routes refer to.
-    let clusters = o.optional("clusters", BTreeMap::new(), read_clusters);
+    // First the clusters, which routes refer to; before them what they have in common.
+    let dns = o.optional("dns", Dns::default(), |cx, node| dns::read(cx, node, &Dns::default()));
+    let clusters = o.optional("clusters", BTreeMap::new(), |cx, node| read_clusters(cx, node, &dns));
     let admin_node = o.take("admin");
     let admin = admin_node.as_ref().and_then(|node| admin::read(cx, node));
     let workers = o.maybe("workers", read::integer_or("auto", 1..=1024)).flatten();
@@ -96,6 +96,7 @@ fn read_config(cx: &Cx, root: &text::Node) -> Option<Config> {
         watch: o.optional("watch", false, read::boolean),
         max_connections: o.maybe("max_connections", read::integer_or("auto", 1..=u64::MAX)).flatten(),
         access_log: o.optional("access_log", Vec::new(), read::one_or_list(access_log::read)),
+        dns,
         listeners: Listeners::default(),
         admin: None,
         runtime: Runtime::new(),
@@ -153,7 +154,7 @@ fn read_node(cx: &Cx, node: &text::Node) -> Option<Node> {
     Some(read)
 }
 
-fn read_clusters(cx: &Cx, node: &text::Node) -> Option<BTreeMap<String, Cluster>> {
+fn read_clusters(cx: &Cx, node: &text::Node, dns: &Dns) -> Option<BTreeMap<String, Cluster>> {
     if node.kind() == Kind::Array {
         return cx.wrong_type(node, "an object whose keys are the names of clusters");
     }
@@ -164,7 +165,7 @@ fn read_clusters(cx: &Cx, node: &text::Node) -> Option<BTreeMap<String, Cluster>
         if let Err(complaint) = read::check_name(&entry.key) {
             cx.refuse::<()>(&entry.key_node, complaint);
         }
-        if let Some(cluster) = cluster::read(cx, &entry.value) {
+        if let Some(cluster) = cluster::read(cx, &entry.value, dns) {
             clusters.insert(entry.key.to_string(), cluster);
         }
     }

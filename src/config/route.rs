@@ -8,9 +8,10 @@ use serde::Serialize;
 use super::rewrite::{self, Rewrite};
 use super::text::{Complaint, Cx, Node, Object, read, write};
 use super::{
-    Action, Filter, FilterOverride, HeaderEdits, Http, Match, PathPattern, Priority, Race, Retry, Shadow, Upgrade,
+    Action, Filter, FilterOverride, HeaderEdits, Http, Match, PathPattern, Priority, Race, Retry, RouteHash, Shadow,
+    Upgrade,
 };
-use super::{action, filter, header_edits, http, race, reach, retry, route_match, shadow};
+use super::{action, balancing, filter, header_edits, http, race, reach, retry, route_hash, route_match, shadow};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Route {
@@ -43,6 +44,12 @@ pub struct Route {
     pub race: Option<Race>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shadow: Vec<Shadow>,
+    /// What its host is chosen by. Default: nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hash: Vec<RouteHash>,
+    /// The metadata that its host must have, where the cluster has such `subsets`. Default: any.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub subset: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rewrite: Option<Rewrite>,
     pub request_headers: HeaderEdits,
@@ -89,6 +96,8 @@ impl Route {
             retry: None,
             race: None,
             shadow: Vec::new(),
+            hash: Vec::new(),
+            subset: BTreeMap::new(),
             rewrite: None,
             request_headers: HeaderEdits::default(),
             response_headers: HeaderEdits::default(),
@@ -109,7 +118,6 @@ const CONNECT: &[(&str, Connect)] = &[("forward", Connect::Forward), ("terminate
 
 /// Keys of features to come.
 const LATER: &[&str] = &[
-    "hash",
     "tracing",
     "rate_limits",
     "cors",
@@ -156,6 +164,8 @@ fn read(cx: &Cx, node: &Node, listener: &RouteCx) -> Option<Route> {
         retry: o.maybe("retry", retry::read),
         race: o.maybe("race", race::read),
         shadow: o.optional("shadow", default.shadow, read::one_or_list(shadow::read)),
+        hash: o.optional("hash", default.hash, route_hash::read_all),
+        subset: o.optional("subset", default.subset, balancing::read_subset),
         rewrite,
         request_headers: o.optional("request_headers", default.request_headers, header_edits::read),
         response_headers: o.optional("response_headers", default.response_headers, header_edits::read),
@@ -180,6 +190,8 @@ fn warn_of_idle_keys(cx: &Cx, node: &Node, route: &Route) {
             ("retry", route.retry.is_some()),
             ("race", route.race.is_some()),
             ("shadow", !route.shadow.is_empty()),
+            ("hash", !route.hash.is_empty()),
+            ("subset", !route.subset.is_empty()),
         ];
         for (key, _) in keys.iter().filter(|(_, given)| *given) {
             cx.warn(node, format!("\"{key}\" has no effect: nothing is forwarded"));

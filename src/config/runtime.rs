@@ -38,6 +38,9 @@ const DEEPEST: usize = 16;
 /// Longest key, in characters.
 const LONGEST: usize = 256;
 
+/// Most warnings, each of which looks for a name that is near.
+const HINTS: usize = 100;
+
 /// The values, with their places.
 pub(super) struct Read<'t> {
     values: BTreeMap<String, (RuntimeScalar, Node<'t>)>,
@@ -124,19 +127,25 @@ pub(super) fn key(kind: runtime_values::Kind) -> impl Fn(&Cx, &Node) -> Option<S
 /// Refuses values that those who read them cannot use; warns of those that nobody reads.
 pub(super) fn check(cx: &Cx, read: &Read, clusters: &BTreeMap<String, Cluster>) {
     let used = cx.runtime_keys();
+    let mut hints = HINTS;
     for (key, (value, node)) in &read.values {
-        let kinds = used.iter().filter(|(name, _)| name == key).map(|(_, kind)| *kind);
+        let kinds = runtime_values::Kind::ALL.into_iter().filter(|kind| used.contains(&(key.clone(), *kind)));
         let kinds: Vec<_> = kinds.chain(runtime_values::Kind::of(key)).collect();
-        if let Some(kind) = kinds.iter().find(|kind| kind.parse(&value.to_string()).is_none()) {
-            let complaint = Complaint::new(format!("{} does not fit those who read {}", node.text, quote(key)));
+        let text = value.to_string();
+        if let Some(kind) = kinds.iter().find(|kind| kind.parse(&text).is_none()) {
+            let complaint = Complaint::new(format!("{} does not fit those who read {}", quote(&text), quote(key)));
             cx.refuse::<()>(node, complaint.expected(kind.expected()));
+        } else if hints == 0 {
+            continue;
         } else if let Some(name) = key.strip_prefix("upstream.maintenance_mode.") {
             if !clusters.contains_key(name) {
+                hints -= 1;
                 let nearest = cx.nearest(name, clusters.keys().map(String::as_str));
                 let complaint = Complaint::new(format!("has no effect: there is no cluster {}", quote(name)));
                 cx.warn(node, complaint.did_you_mean(nearest));
             }
         } else if kinds.is_empty() {
+            hints -= 1;
             let nearest = cx.nearest(key, used.iter().map(|(name, _)| name.as_str()));
             cx.warn(node, Complaint::new("has no effect: nothing reads it").did_you_mean(nearest));
         }

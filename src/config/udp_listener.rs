@@ -103,7 +103,7 @@ fn read_routes(cx: &Cx, node: &Node, clusters: &BTreeMap<String, Cluster>) -> Ve
     let routes = route_l4::read_all(cx, node, L4::Udp).unwrap_or_default();
     let is_unix = |name: &&str| {
         let endpoints = clusters.get(*name).into_iter().flat_map(|cluster| &cluster.endpoints);
-        endpoints.into_iter().any(|endpoint| endpoint.address.inet().is_none())
+        endpoints.into_iter().any(|endpoint| matches!(endpoint.address.address(), Some(Addr::Unix(_))))
     };
     let names = routes.iter().flat_map(|route| match &route.action {
         L4Action::Cluster(name) => vec![name.as_str()],

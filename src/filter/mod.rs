@@ -29,6 +29,7 @@ mod fault;
 mod grpc_stats;
 mod grpc_web;
 mod header_mutation;
+mod health_check;
 mod ip_ranges;
 mod local_rate_limit;
 mod target;
@@ -43,7 +44,8 @@ use nuncio_http::{HeaderList, RequestHead, ResponseHead};
 pub use chain::{Chain, Offer, Part};
 pub use chunk::Chunk;
 pub use client_tls_auth::{ApprovedList, MAX_LIST, read_list};
-pub use registry::{Build, Factories, build};
+pub use health_check::Failing;
+pub use registry::{Around, Build, Factories, build};
 
 use crate::error::ResponseFlags;
 use crate::grpc::Status;

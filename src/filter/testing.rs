@@ -7,7 +7,7 @@ use std::task::{Context, Waker};
 use bytes::Bytes;
 use nuncio_http::{BodyLength, HeaderList, Method, RequestHead, ResponseHead, Version};
 
-use super::{ApprovedList, Build, Chain, Chunk, Dir, FilterFactory, Offer, Part, StreamCx, StreamEnd, build};
+use super::{ApprovedList, Around, Build, Chain, Chunk, Dir, FilterFactory, Offer, Part, StreamCx, StreamEnd, build};
 use crate::config;
 use crate::runtime::{Rt, run_worker};
 use crate::runtime_values::RuntimeValues;
@@ -36,9 +36,20 @@ pub(super) fn on_worker<F: Future<Output = ()> + 'static>(test: impl FnOnce(Rt) 
 
 impl Setup {
     pub(super) fn new(rt: &Rt, filters: &[config::Filter]) -> Setup {
+        Setup::within(rt, filters, Around::default())
+    }
+
+    pub(super) fn within(rt: &Rt, filters: &[config::Filter], around: Around) -> Setup {
         let mut registry = Registry::new();
         let mut values = RuntimeValues::default();
-        let mut cx = Build { registry: &mut registry, values: &mut values, scope: "http", listener: "web", workers: 1 };
+        let mut cx = Build {
+            registry: &mut registry,
+            values: &mut values,
+            around: &around,
+            scope: "http",
+            listener: "web",
+            workers: 1,
+        };
         let factories = build(filters, &mut cx);
         Setup { rt: rt.clone(), registry, values, factories }
     }

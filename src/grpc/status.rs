@@ -63,6 +63,24 @@ impl Status {
         }
     }
 
+    /// The HTTP status that says the same (Envoy's `grpcToHttpStatus`, which follows `google.rpc.Code`).
+    pub fn to_http(self) -> u16 {
+        match self {
+            Status::Ok => 200,
+            Status::Cancelled => 499,
+            Status::InvalidArgument | Status::FailedPrecondition | Status::OutOfRange => 400,
+            Status::DeadlineExceeded => 504,
+            Status::NotFound => 404,
+            Status::AlreadyExists | Status::Aborted => 409,
+            Status::PermissionDenied => 403,
+            Status::ResourceExhausted => 429,
+            Status::Unimplemented => 501,
+            Status::Unknown | Status::Internal | Status::DataLoss => 500,
+            Status::Unavailable => 503,
+            Status::Unauthenticated => 401,
+        }
+    }
+
     /// As `grpc-status` has it.
     pub fn as_str(self) -> &'static str {
         Status::ALL[self as usize].1

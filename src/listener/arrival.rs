@@ -64,31 +64,76 @@ impl Arrival {
     /// The place of the chain: criterion by criterion, those that match it best are looked at further. A chain that is out
     /// does not come back when the others fail later, as with Envoy.
     pub fn choose(&self, arrived: &Arrived<'_>) -> Option<usize> {
-        let source = arrived.source.inet();
-        let destination = arrived.destination.inet();
-        let name = arrived.hello.and_then(|hello| hello.server_name.as_deref());
-        let criteria: [Criterion<'_>; 7] = [
-            &|asks| one_of(&asks.destination_port, |port| destination.is_some_and(|it| it.port() == *port)),
-            &|asks| longest(&asks.destination, destination.map(|it| it.ip())),
-            &|asks| best_name(&asks.sni, name),
-            &|asks| transport(asks.transport, arrived.hello.is_some()),
-            &|asks| one_of(&asks.alpn, |wanted| offers(arrived, wanted)),
-            &|asks| longest(&asks.source, source.map(|it| it.ip())),
-            &|asks| one_of(&asks.source_port, |port| source.is_some_and(|it| it.port() == *port)),
-        ];
         let mut left: Vec<usize> = (0..self.matches.len()).collect();
-        for criterion in criteria {
-            let scores: Vec<Option<usize>> = left.iter().map(|&at| criterion(&self.matches[at])).collect();
+        for criterion in Criterion::ALL {
+            let scores: Vec<Option<usize>> =
+                left.iter().map(|&at| criterion.score(&self.matches[at], arrived)).collect();
             let best = scores.iter().flatten().max().copied()?;
             let mut scores = scores.into_iter();
             left.retain(|_| scores.next().flatten() == Some(best));
         }
         left.first().copied()
     }
+
+    /// The first criterion that the chain at `at` does not match at all, by its key.
+    pub fn failed(&self, at: usize, arrived: &Arrived<'_>) -> Option<&'static str> {
+        let asks = self.matches.get(at)?;
+        let failed = Criterion::ALL.into_iter().find(|criterion| criterion.score(asks, arrived).is_none());
+        failed.map(Criterion::key)
+    }
 }
 
-/// How well a chain matches; `None`: not at all.
-type Criterion<'a> = &'a dyn Fn(&ChainMatch) -> Option<usize>;
+/// What chains are told apart by, the weightiest first.
+#[derive(Debug, Clone, Copy)]
+enum Criterion {
+    DestinationPort,
+    Destination,
+    Sni,
+    Transport,
+    Alpn,
+    Source,
+    SourcePort,
+}
+
+impl Criterion {
+    const ALL: [Criterion; 7] = [
+        Criterion::DestinationPort,
+        Criterion::Destination,
+        Criterion::Sni,
+        Criterion::Transport,
+        Criterion::Alpn,
+        Criterion::Source,
+        Criterion::SourcePort,
+    ];
+
+    fn key(self) -> &'static str {
+        match self {
+            Criterion::DestinationPort => "destination_port",
+            Criterion::Destination => "destination",
+            Criterion::Sni => "sni",
+            Criterion::Transport => "transport",
+            Criterion::Alpn => "alpn",
+            Criterion::Source => "source",
+            Criterion::SourcePort => "source_port",
+        }
+    }
+
+    /// How well a chain matches; `None`: not at all.
+    fn score(self, asks: &ChainMatch, arrived: &Arrived<'_>) -> Option<usize> {
+        let (source, destination) = (arrived.source.inet(), arrived.destination.inet());
+        match self {
+            Criterion::DestinationPort => {
+                one_of(&asks.destination_port, |port| destination.is_some_and(|it| it.port() == *port))
+            }
+            Criterion::Destination => longest(&asks.destination, destination.map(|it| it.ip())),
+            Criterion::Sni => best_name(&asks.sni, arrived.hello.and_then(|hello| hello.server_name.as_deref())),
+            Criterion::Transport => transport(asks.transport, arrived.hello.is_some()),
+            Criterion::Alpn => one_of(&asks.alpn, |wanted| offers(arrived, wanted)),
+            Criterion::Source => longest(&asks.source, source.map(|it| it.ip())),
+            Criterion::SourcePort => one_of(&asks.source_port, |port| source.is_some_and(|it| it.port() == *port)),
+        }
+    }
+}
 
 /// The name in a TLS hello says where a connection that is passed through goes.
 fn wants_sni(chain: &config::Chain) -> bool {

@@ -12,7 +12,7 @@ mod view;
 
 pub use accept::accept_loop;
 pub use admission::{Admission, ConnectionLimit, Connections};
-pub use arrival::Arrival;
+pub use arrival::{Arrival, Arrived};
 pub use gate::Gate;
 pub use port::{ChainSlot, Port, PortView, Served, ServerTls};
 pub use slot::Slot;

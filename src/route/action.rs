@@ -105,6 +105,15 @@ impl WeightedClusters {
         &self.clusters[at].1
     }
 
+    /// Each with its share of the requests, in percent.
+    pub fn shares(&self) -> impl Iterator<Item = (f64, &ClusterRef)> {
+        let mut before = 0;
+        self.clusters.iter().map(move |(sum, cluster)| {
+            let weight = sum - std::mem::replace(&mut before, *sum);
+            (weight as f64 * 100.0 / self.total as f64, cluster)
+        })
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &ClusterRef> {
         self.clusters.iter().map(|(_, cluster)| cluster)
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::action::{ClusterRef, WeightedClusters};
 use super::table::BuildError;
+use super::words::any_of;
 use crate::config::{self, Cidr, HostPattern};
 
 /// Shared by all workers, never changed.
@@ -66,12 +67,33 @@ impl L4Table {
 
 impl L4Route {
     fn holds(&self, l4: &L4Info<'_>) -> bool {
+        self.failed(l4).is_none()
+    }
+
+    /// The first condition that does not hold, by its key.
+    pub fn failed(&self, l4: &L4Info<'_>) -> Option<&'static str> {
         let config::L4Match { sni, source, destination_port } = &self.matches;
         let has_source = |range: &Cidr| l4.source.is_some_and(|ip| range.contains(ip));
         let has_name = |pattern: &HostPattern| l4.sni.is_some_and(|name| name_matches(pattern, name));
-        (destination_port.is_empty() || destination_port.contains(&l4.destination_port))
-            && (source.is_empty() || source.iter().any(has_source))
-            && (sni.is_empty() || sni.iter().any(has_name))
+        if !(destination_port.is_empty() || destination_port.contains(&l4.destination_port)) {
+            Some("destination_port")
+        } else if !(source.is_empty() || source.iter().any(has_source)) {
+            Some("source")
+        } else if !(sni.is_empty() || sni.iter().any(has_name)) {
+            Some("sni")
+        } else {
+            None
+        }
+    }
+
+    /// What it asks for, by the key of [`L4Route::failed`].
+    pub fn asks(&self, key: &str) -> String {
+        let config::L4Match { sni, source, destination_port } = &self.matches;
+        match key {
+            "sni" => any_of(sni),
+            "source" => any_of(source),
+            _ => any_of(destination_port),
+        }
     }
 }
 

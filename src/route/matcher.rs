@@ -1,11 +1,13 @@
 //! Compiled string matchers, for headers and query parameters.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use nuncio_http::{HeaderId, HeaderName, Name, RequestHead};
 use regex_lite::Regex;
 
 use super::path::escape_value;
+use super::words::{quote, regex_text};
 use crate::config::{self, full_regex};
 
 /// A compiled [`config::Matcher`].
@@ -74,6 +76,26 @@ impl Matcher {
     }
 }
 
+impl fmt::Display for Matcher {
+    /// What it asks of a value, for people: `exactly "gold"`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.invert {
+            f.write_str("not ")?;
+        }
+        match &self.pattern {
+            Pattern::Exact(text) => write!(f, "exactly {}", quote(text))?,
+            Pattern::Prefix(text) => write!(f, "{} at its start", quote(text))?,
+            Pattern::Suffix(text) => write!(f, "{} at its end", quote(text))?,
+            Pattern::Contains(text) => write!(f, "{} in it", quote(text))?,
+            Pattern::Regex(regex) => write!(f, "a match of {}", quote(regex_text(regex).as_bytes()))?,
+            Pattern::Present(true) => f.write_str("any value")?,
+            Pattern::Present(false) => f.write_str("no value")?,
+            Pattern::Range(start, end) => write!(f, "a number from {start} to below {end}")?,
+        }
+        f.write_str(if self.ignore_case { ", in any case of letters" } else { "" })
+    }
+}
+
 /// A matcher on one header. It sees the joined value of all fields of that name (row T-7); `host` is the authority.
 #[derive(Debug, Clone)]
 pub struct HeaderMatcher {
@@ -87,13 +109,22 @@ impl HeaderMatcher {
     }
 
     pub fn matches(&self, head: &RequestHead) -> bool {
-        if self.name.id() == HeaderId::Host {
-            return self.matcher.matches(Some(head.authority()).filter(|authority| !authority.is_empty()));
-        }
-        if !self.matcher.needs_value() {
+        if !self.matcher.needs_value() && self.name.id() != HeaderId::Host {
             return self.matcher.matches(head.headers.get_all(&self.name).next());
         }
-        self.matcher.matches(head.headers.joined(&self.name).as_deref())
+        self.matcher.matches(self.value(head).as_deref())
+    }
+
+    /// What the matcher looks at.
+    pub(super) fn value<'a>(&'a self, head: &'a RequestHead) -> Option<Cow<'a, [u8]>> {
+        match self.name.id() {
+            HeaderId::Host => Some(head.authority()).filter(|authority| !authority.is_empty()).map(Cow::Borrowed),
+            _ => head.headers.joined(&self.name),
+        }
+    }
+
+    pub(super) fn matcher(&self) -> &Matcher {
+        &self.matcher
     }
 }
 
@@ -111,13 +142,21 @@ impl QueryMatcher {
     }
 
     pub fn matches(&self, head: &RequestHead) -> bool {
-        let value = head.query().and_then(|query| first_parameter(query, &self.name));
-        self.matcher.matches(value.as_deref())
+        self.matcher.matches(self.value(head).as_deref())
+    }
+
+    /// What the matcher looks at.
+    pub(super) fn value<'a>(&'a self, head: &'a RequestHead) -> Option<Cow<'a, [u8]>> {
+        head.query().and_then(|query| first_parameter(query, &self.name))
+    }
+
+    pub(super) fn matcher(&self) -> &Matcher {
+        &self.matcher
     }
 }
 
 /// The value of the first parameter of this name, decoded; empty for a name without `=`.
-fn first_parameter<'q>(query: &'q [u8], name: &[u8]) -> Option<Cow<'q, [u8]>> {
+pub fn first_parameter<'q>(query: &'q [u8], name: &[u8]) -> Option<Cow<'q, [u8]>> {
     query.split(|&byte| byte == b'&').find_map(|parameter| {
         let end = parameter.iter().position(|&byte| byte == b'=');
         let (key, value) = match end {

@@ -114,7 +114,7 @@ pub struct PathPredicate {
     /// Lower case where case is ignored; empty for a regex.
     pub(super) text: Box<[u8]>,
     pub(super) ignore_case: bool,
-    regex: Option<Regex>,
+    pub(super) regex: Option<Regex>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,8 +13,10 @@ use super::matcher::{HeaderMatcher, QueryMatcher};
 use super::path::PathOptions;
 use super::predicate::{PathPredicate, Predicate, Subject, normalise_pattern};
 use super::rewrite::Rewrite;
-use crate::cluster::RetryPolicy;
-use crate::config::{self, Connect, FilterOverride, HeaderEdits, HostPattern, Http, Priority, Race, Upgrade};
+use crate::cluster::{RetryPolicy, SubsetKey};
+use crate::config::{
+    self, Connect, FilterOverride, HeaderEdits, HostPattern, Http, Priority, Race, RouteHash, Upgrade,
+};
 use crate::runtime_values::{RuntimePercent, RuntimeValues};
 use crate::tls::Peer;
 
@@ -49,6 +51,10 @@ pub struct Route {
     pub race: Option<Race>,
     /// Where copies of its requests go.
     pub shadow: Vec<Shadow>,
+    /// What its host is chosen by.
+    pub hash: Vec<RouteHash>,
+    /// What its host must have, where the cluster has subsets by it.
+    pub subset: Option<SubsetKey>,
     pub rewrite: Option<Rewrite>,
     /// The route's own or else the listener's.
     pub upgrades: Vec<Upgrade>,
@@ -139,6 +145,9 @@ impl Route {
             retry: config.retry.as_ref().map(RetryPolicy::new).transpose()?.unwrap_or_default(),
             race: config.race.clone(),
             shadow: config.shadow.iter().map(|shadow| Shadow::new(shadow, resolve)).collect(),
+            hash: config.hash.clone(),
+            subset: (!config.subset.is_empty())
+                .then(|| SubsetKey::new(config.subset.iter().map(|(key, value)| (&**key, &**value)))),
             rewrite: config.rewrite.as_ref().map(|rewrite| Rewrite::new(rewrite, options)).transpose()?,
             upgrades,
             connect: config.connect,
@@ -163,6 +172,14 @@ impl Route {
             Some(path) => path.matched_len(head.path()),
             None => head.path().len().min(1),
         }
+    }
+
+    /// What takes a share of the requests that all else lets pass.
+    pub fn share(&self) -> Option<&RuntimePercent> {
+        self.predicates.iter().find_map(|predicate| match predicate {
+            Predicate::Runtime(share) => Some(share),
+            _ => None,
+        })
     }
 
     fn takes_connect(&self) -> bool {

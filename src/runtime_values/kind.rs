@@ -16,6 +16,8 @@ pub enum Kind {
 }
 
 impl Kind {
+    pub const ALL: [Kind; 4] = [Kind::Percent, Kind::Status, Kind::Millis, Kind::Weight];
+
     /// The kind of a key that is read whatever the configuration says (Envoy's names).
     pub fn of(key: &str) -> Option<Kind> {
         Some(match key {

@@ -155,8 +155,7 @@ impl RuntimeValues {
         if value.len() > LONGEST_VALUE {
             return Err(Refusal::TooLong(key.to_owned()));
         }
-        let read = [Kind::Percent, Kind::Status, Kind::Millis, Kind::Weight];
-        let read = read.into_iter().filter(|kind| self.cells.contains_key(&(key.to_owned(), *kind)));
+        let read = Kind::ALL.into_iter().filter(|kind| self.cells.contains_key(&(key.to_owned(), *kind)));
         match read.chain(Kind::of(key)).find(|kind| kind.parse(value).is_none()) {
             None => Ok(()),
             Some(kind) => {

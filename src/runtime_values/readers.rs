@@ -97,6 +97,11 @@ impl ClusterValues {
         }
     }
 
+    /// The share that a text of `upstream.maintenance_mode.NAME` stands for.
+    pub fn parse_maintenance(text: &str) -> Option<f64> {
+        Kind::Percent.parse(text)
+    }
+
     /// `upstream.base_retry_backoff_ms`, in place of a route's own base interval; `None`: it stays.
     #[inline]
     pub fn base_retry_backoff(&self) -> Option<Duration> {

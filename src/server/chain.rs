@@ -150,6 +150,7 @@ impl Builder<'_> {
         filter::Build {
             registry: self.registry,
             values: self.values,
+            around: &self.around,
             scope,
             listener: &chain.name,
             workers: self.workers,
@@ -158,6 +159,10 @@ impl Builder<'_> {
 
     /// The chain of this name that runs, with what it was built from.
     fn running(&self, chain: &config::Chain) -> Option<(&ChainSnapshot, &config::Chain)> {
+        if self.current.config.node.cluster != self.around.node_cluster {
+            // Filters may know it.
+            return None;
+        }
         let listeners = self.current.listeners.iter().zip(&self.current.config.listeners);
         let mut chains = listeners.flat_map(|(snapshot, config)| snapshot.chains.iter().zip(config.chains.iter()));
         chains.find(|(_, config)| config.name == chain.name && config.service.filters == chain.service.filters)

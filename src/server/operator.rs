@@ -2,12 +2,16 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
+use super::ListenerSnapshot;
 use super::process::{Process, State};
 use super::run::{Event, RunError};
 use crate::admin::{self, AdminState, CertificateStatus, ClusterStatus, ListenerStatus, ServerInfo, ServerState};
+use crate::explain::{Explanation, Question, Scene};
 use crate::runtime::control::{self, Control, ControlListener, Sender};
 use crate::runtime::net::{ListenOptions, Listener};
+use crate::runtime_values::{Entry, Refusal};
 use crate::stats::{Filter, Snapshot};
 
 /// What an operator wants of the control thread.
@@ -68,7 +72,7 @@ impl AdminState for Operator {
         for cluster in &process.snapshot().clusters {
             let stats = cluster.stats.control();
             cluster.breaker.report(&stats);
-            stats.membership_total.set(cluster.plan.get().hosts.len() as i64);
+            stats.membership_total.set(i64::from(cluster.membership.total()));
             stats.membership_healthy.set(i64::from(cluster.membership.healthy()));
             stats.membership_degraded.set(i64::from(cluster.membership.degraded()));
         }
@@ -109,12 +113,33 @@ impl AdminState for Operator {
         self.order(Order::ReopenLogs);
     }
 
+    fn explain(&self, question: &Question) -> Explanation {
+        let mut process = self.process.borrow_mut();
+        let snapshot = process.snapshot().clone();
+        let address =
+            |listener: &Arc<ListenerSnapshot>| process.bound.get(&listener.key).unwrap_or(&listener.address).clone();
+        let addresses = snapshot.listeners.iter().map(address).collect();
+        let clusters = Some(&*snapshot.clusters);
+        Scene { config: &snapshot.config, addresses, values: &mut process.values, clusters }.explain(question)
+    }
+
+    fn runtime(&self) -> Vec<Entry> {
+        self.process.borrow().values.entries()
+    }
+
+    fn modify_runtime(&self, changes: &[(String, String)]) -> Result<(), Refusal> {
+        self.process.borrow_mut().values.modify(changes)
+    }
+
     fn drain_listeners(&self, _graceful: bool) {
         self.order(Order::Drain);
     }
 
     fn set_healthy(&self, healthy: bool) {
-        self.process.borrow_mut().failed_by_operator = !healthy;
+        let mut process = self.process.borrow_mut();
+        process.failed_by_operator = !healthy;
+        // What drains is failing whatever an operator says.
+        process.failing.set(!healthy || process.state == State::Draining);
     }
 
     fn quit(&self) {

@@ -11,15 +11,18 @@ use super::udp::UdpSockets;
 use super::worker::Command;
 use super::{ListenerSnapshot, Snapshot};
 use crate::access_log::Sinks;
-use crate::cluster::{Cluster, Keeper};
+use crate::cluster::{self, Cluster, Keeper};
 use crate::config::Config;
+use crate::dns::Resolver;
+use crate::filter::{Around, Failing};
 use crate::listener::ConnectionLimit;
 use crate::runtime::control::{self, Control, Receiver};
 use crate::runtime::mailbox::Sender;
 use crate::runtime::net::{Addr, ListenOptions, Listener, SocketFile};
 use crate::runtime_values::RuntimeValues;
 use crate::stats::{
-    AccessLogStats, ClusterManagerStats, Handle, ListenerManagerStats, Registry, RuntimeStats, Scope, ServerStats,
+    AccessLogStats, ClusterManagerStats, DnsStats, Handle, ListenerManagerStats, Registry, RuntimeStats, Scope,
+    ServerStats,
 };
 use crate::tls::SystemRoots;
 
@@ -42,6 +45,8 @@ pub(super) struct Process {
     pub(super) state: State,
     /// An operator has said `/healthcheck/fail`.
     pub(super) failed_by_operator: bool,
+    /// For that reason, or because it drains.
+    pub(super) failing: Arc<Failing>,
     pub(super) started: Instant,
     /// Over all listeners.
     pub(super) connections: Arc<ConnectionLimit>,
@@ -61,6 +66,7 @@ pub(super) struct Process {
     listeners: Handle<ListenerManagerStats>,
     clusters: Handle<ClusterManagerStats>,
     control: Control,
+    resolver: Resolver,
     /// One for each cluster of the running configuration.
     keepers: Vec<(Arc<Cluster>, Keeper)>,
 }
@@ -97,6 +103,7 @@ impl Process {
         let listeners = registry.scope::<ListenerManagerStats>("listener_manager", workers).control();
         let clusters = registry.scope::<ClusterManagerStats>("cluster_manager", workers).control();
         let values = RuntimeValues::new(registry.scope::<RuntimeStats>("runtime", workers).control());
+        let resolver = Resolver::new(registry.scope::<DnsStats>("dns", workers).control());
         let stats = server.control();
         stats.concurrency.set(workers as i64);
         Process {
@@ -107,7 +114,9 @@ impl Process {
             stats,
             state: State::Initializing,
             failed_by_operator: false,
+            failing: Arc::default(),
             started: control::now(),
+            resolver,
             connections: Arc::new(ConnectionLimit::new(connections)),
             bound: BTreeMap::new(),
             files: BTreeMap::new(),
@@ -145,6 +154,11 @@ impl Process {
             workers: self.workers,
             system_roots: &self.system_roots,
             drain_time: config.drain_time,
+            around: Around {
+                failing: self.failing.clone(),
+                node_cluster: config.node.cluster.clone(),
+                ..Around::default()
+            },
             current: &current,
             renewed: Vec::new(),
         };
@@ -203,11 +217,12 @@ impl Process {
                 tls.context.set(context);
             }
         }
+        cluster::settle(&snapshot.clusters, &snapshot.config.node.zone);
         let known = std::mem::take(&mut self.keepers);
         let mut known: BTreeMap<_, _> = known.into_iter().map(|kept| (Arc::as_ptr(&kept.0), kept)).collect();
         for cluster in &snapshot.clusters {
             let kept = known.remove(&Arc::as_ptr(cluster));
-            let start = || (cluster.clone(), Keeper::start(&self.control, cluster));
+            let start = || (cluster.clone(), Keeper::start(&self.control, cluster, &self.resolver));
             self.keepers.push(kept.unwrap_or_else(start));
         }
         // The keepers of clusters that are gone or were replaced end here.
@@ -279,6 +294,7 @@ impl Process {
     /// Tells the workers to finish what is in flight. Each says when it has.
     pub(super) fn start_drain(&mut self) -> Receiver<usize> {
         self.state = State::Draining;
+        self.failing.set(true);
         self.stats.live.set(0);
         self.stats.state.set(1);
         self.bound.clear();

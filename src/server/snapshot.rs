@@ -11,6 +11,7 @@ use super::chain::ChainSnapshot;
 use crate::access_log::Sinks;
 use crate::cluster::Cluster;
 use crate::config::{self, Config};
+use crate::filter::Around;
 use crate::listener::{Arrival, ConnectionLimit};
 use crate::runtime::net::Addr;
 use crate::runtime_values::{ClusterValues, RuntimeValues};
@@ -71,6 +72,8 @@ pub(super) struct Builder<'a> {
     pub(super) workers: usize,
     pub(super) system_roots: &'a Arc<SystemRoots>,
     pub(super) drain_time: Duration,
+    /// What filters may know; the clusters are gathered by the build.
+    pub(super) around: Around,
     /// What runs now: the same clusters and connection counts are kept.
     pub(super) current: &'a Snapshot,
     /// Gathered by the build.
@@ -87,6 +90,8 @@ impl Builder<'_> {
     pub(super) fn build(&mut self, config: Config) -> Result<Snapshot, BuildError> {
         let clusters = config.clusters.iter().map(|(name, cluster)| self.cluster(name, cluster));
         let clusters = clusters.collect::<Result<Vec<Arc<Cluster>>, BuildError>>()?;
+        let membership = |cluster: &Arc<Cluster>| (cluster.name.to_string(), cluster.membership.clone());
+        self.around.memberships = clusters.iter().map(membership).collect();
         let slots = Slots(config.clusters.keys().enumerate().map(|(at, name)| (name.as_str(), at)).collect());
         let listeners = config
             .listeners
@@ -113,15 +118,24 @@ impl Builder<'_> {
             }
             return Ok(cluster.clone());
         }
-        let known = current.map(|cluster| cluster.hosts()).unwrap_or_default();
+        let known = current.map(|cluster| cluster.hosts_for(config)).unwrap_or_default();
         let cluster = Cluster::new(name, config, &known, self.registry, self.workers, self.system_roots);
         let mut cluster = Cluster { values: ClusterValues::new(name, self.values), ..cluster.map_err(refused)? };
+        if let Some(current) = current {
+            cluster.membership = current.membership.clone();
+        }
         if let Some((health, log)) =
             cluster.health.as_mut().zip(config.health_check.as_ref().and_then(|it| it.log.as_ref()))
         {
             let opened = self.logs.open_lines(&log.path);
             health.log =
                 Some(opened.map_err(|error| BuildError(format!("cluster {name}: health_check: log: {error}")))?);
+        }
+        if let Some(outliers) = &mut cluster.outliers {
+            let log = config.outlier_detection.as_ref().and_then(|detection| detection.log.as_ref());
+            let opened = log.map(|log| self.logs.open_lines(&log.path)).transpose();
+            outliers.log =
+                opened.map_err(|error| BuildError(format!("cluster {name}: outlier_detection: log: {error}")))?;
         }
         if let Some(tls) = &cluster.tls {
             warn(&tls.context.get());

@@ -72,6 +72,22 @@ scope! {
         upstream_rq: Codes = "upstream_rq_",
         /// The upstream closed an idle connection at the moment a request was sent on it, and the request was sent again.
         upstream_rq_stale_connection_retry: Counter,
+        /// Picks among all hosts of a priority, because too few of them are healthy.
+        lb_healthy_panic: Counter,
+        lb_subsets_selected: Counter,
+        lb_subsets_fallback: Counter,
+        lb_zone_routing_all_directly: Counter,
+        lb_zone_routing_sampled: Counter,
+        lb_zone_routing_cross_zone: Counter,
+        lb_zone_no_capacity_left: Counter,
+        /// Names were asked for, or a file of endpoints was read.
+        update_attempt: Counter,
+        update_success: Counter,
+        update_failure: Counter,
+        /// A name has no addresses, or a file no endpoints.
+        update_empty: Counter,
+        /// The hosts were as before.
+        update_no_rebuild: Counter,
         membership_total: Gauge,
         membership_healthy: Gauge,
         membership_degraded: Gauge,

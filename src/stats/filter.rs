@@ -27,6 +27,20 @@ scope! {
 }
 
 scope! {
+    /// Filter `health_check`.
+    pub struct HealthCheckFilterStats {
+        request_total: Counter = "health_check.request_total",
+        ok: Counter = "health_check.ok",
+        /// The proxy is failing.
+        failed: Counter = "health_check.failed",
+        cached_response: Counter = "health_check.cached_response",
+        failed_cluster_empty: Counter = "health_check.failed_cluster_empty",
+        failed_cluster_unhealthy: Counter = "health_check.failed_cluster_unhealthy",
+        degraded: Counter = "health_check.degraded",
+    }
+}
+
+scope! {
     /// Filter `local_rate_limit`.
     pub struct LocalRateLimitStats {
         enabled: Counter = "http_local_rate_limit.enabled",

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod codes;
+mod dns;
 mod family;
 mod filter;
 mod grpc;
@@ -28,9 +29,11 @@ mod udp;
 
 pub use cluster::ClusterStats;
 pub use codes::Codes;
+pub use dns::DnsStats;
 pub use family::{Family, Origin};
 pub use filter::{
-    BufferStats, ClientTlsAuthStats, ConnectionLimitStats, CorsStats, FaultStats, LocalRateLimitStats, RbacStats,
+    BufferStats, ClientTlsAuthStats, ConnectionLimitStats, CorsStats, FaultStats, HealthCheckFilterStats,
+    LocalRateLimitStats, RbacStats,
 };
 pub use grpc::GrpcMethodStats;
 pub use health_check::HealthCheckStats;

@@ -1,14 +1,14 @@
-//! `cluster.<name>.outlier_detection.`: hosts that were ejected, or would have been.
+//! `cluster.<name>.outlier_detection.`: hosts that were found to be outliers, and what was done about it.
 
 use super::scope::scope;
 
 scope! {
-    /// Counted on the control thread.
+    /// Counted on the control thread. `detected`: found; `enforced`: ejected for it.
     pub struct OutlierStats {
-        /// Hosts that are ejected.
+        /// Hosts that are ejected now.
         ejections_active: Gauge,
         ejections_enforced_total: Counter,
-        /// As many were ejected as may be, or no other host served.
+        /// Found, but as many as may be were ejected already, or it is the last one.
         ejections_overflow: Counter,
         ejections_detected_consecutive_5xx: Counter,
         ejections_enforced_consecutive_5xx: Counter,
@@ -24,6 +24,7 @@ scope! {
         ejections_enforced_failure_percentage: Counter,
         ejections_detected_local_origin_failure_percentage: Counter,
         ejections_enforced_local_origin_failure_percentage: Counter,
+        /// Far slower than the others; ours.
         ejections_detected_latency: Counter,
         ejections_enforced_latency: Counter,
     }

@@ -22,7 +22,8 @@ use super::ends::Outcome;
 use super::race::Racing;
 use super::replay::Replay;
 use super::run::Stream;
-use crate::cluster::{ClusterView, HostView, Permit, Resource, RetryPolicy, RetryState};
+use crate::cluster::balance::PickCx;
+use crate::cluster::{ClusterView, Host, HostView, Permit, Resource, RetryPolicy, RetryState};
 use crate::error::{Error, Kind, Phase, Timeout};
 use crate::filter::Part;
 use crate::listener::ListenerView;
@@ -42,6 +43,8 @@ pub(super) struct Sending {
     pub(super) replay: Replay,
     /// The head of the response was taken: what goes wrong from now on cannot be mended.
     pub(super) accepted: bool,
+    /// The status of its head, which outlier detection is told of when the answer has ended.
+    pub(super) answered: Option<u16>,
     /// `None` while it waits for its next try.
     pub(super) current: Option<Try>,
     /// The next try begins then.
@@ -249,6 +252,7 @@ impl Stream {
             view.stats.response(Error::local(Kind::Overflow).status());
             return Err(Error::local(Kind::Overflow));
         };
+        self.wish = self.wish_of(&view, route);
         let host = self.pick_host(&view, &[])?;
         let current = self.try_host(&view, host, wanted);
         view.stats.upstream_rq_active.inc();
@@ -258,6 +262,7 @@ impl Stream {
             _active: Active { view: view.clone(), _permit: permit },
             replay: Replay::new(&self.info.connection, self.version, route.retry.max_body_bytes),
             accepted: false,
+            answered: None,
             current: Some(current),
             pause: None,
             retry: Retrying {
@@ -275,8 +280,17 @@ impl Stream {
     }
 
     /// A host for the next try, another one than those that were tried if there is one.
-    pub(super) fn pick_host(&mut self, view: &Rc<ClusterView>, _tried: &[Rc<HostView>]) -> Result<Rc<HostView>, Error> {
-        view.pick().ok_or_else(|| {
+    pub(super) fn pick_host(&mut self, view: &Rc<ClusterView>, tried: &[Rc<HostView>]) -> Result<Rc<HostView>, Error> {
+        let is_tried = |host: &Host| tried.iter().any(|tried| std::ptr::eq(&***tried, host));
+        let wish = self.wish.as_deref();
+        let cx = PickCx {
+            hash: wish.and_then(|wish| wish.hash),
+            sticky: wish.and_then(|wish| wish.sticky),
+            subset: self.route.and_then(|route| self.listener.route(route).subset.as_ref()),
+            tried: if tried.is_empty() { None } else { Some(&is_tried) },
+            ..PickCx::default()
+        };
+        view.pick_for(&cx).ok_or_else(|| {
             view.stats.upstream_cx_none_healthy.inc();
             Error::local(Kind::NoHealthyHost)
         })
@@ -386,18 +400,20 @@ impl Stream {
                 sending.view.tempo.borrow_mut().record(self.rt.now().saturating_duration_since(since));
             }
         }
-        sending.end_race();
+        sending.end_race(self.rt.now());
     }
 
     /// Gives up the upstream: a local reply takes over.
     pub(super) fn drop_attempt(&mut self) {
-        let Some(sending) = self.attempt.0.take() else { return };
+        let Some(mut sending) = self.attempt.0.take() else { return };
+        sending.report_answered();
         sending.current.into_iter().for_each(Try::abandon);
     }
 
     /// The stream is over.
     pub(super) fn end_attempt(&mut self, outcome: Outcome, now: Instant) {
-        let Some(sending) = self.attempt.0.take() else { return };
+        let Some(mut sending) = self.attempt.0.take() else { return };
+        sending.report_answered();
         let Sending { view, current, .. } = *sending;
         let stats = &view.stats;
         let Some(Try { host, state: State::Open(exchange), .. }) = current else { return };

@@ -16,8 +16,10 @@ use std::time::Instant;
 use nuncio_http::ResponseHead;
 
 use super::attempt::{Sending, State, Try};
+use super::report::{report_rival, report_rival_head, report_slow};
 use super::run::Stream;
 use crate::cluster::{ClusterView, Decision, HostView, RetryCx, RetryEvent};
+use crate::error::{Error, Kind, Phase};
 use crate::route::Route;
 use crate::upstream::acquire::Acquire;
 use crate::upstream::{FromUpstream, Wanted};
@@ -63,9 +65,10 @@ impl Racing {
 
 impl Sending {
     /// The answer is taken: nobody else is asked.
-    pub(super) fn end_race(&mut self) {
+    pub(super) fn end_race(&mut self, now: Instant) {
         self.race.due = None;
         for rival in self.race.rivals.drain(..) {
+            report_slow(&self.view, &rival, now);
             self.view.stats.upstream_rq_race_cancelled.inc();
             rival.abandon();
         }
@@ -118,6 +121,9 @@ impl Stream {
         let at = sending.race.rivals.iter().position(|rival| Rc::ptr_eq(&rival.host, &host));
         if let Some(at) = at {
             sending.view.stats.upstream_rq_race_won_by_other.inc();
+            if let Some(beaten) = &sending.current {
+                report_slow(&sending.view, beaten, self.rt.now());
+            }
             sending.race.won = Some(head);
             self.change_places(at);
         }
@@ -134,11 +140,12 @@ impl Stream {
         asked.extend(sending.current.iter().chain(&sending.race.rivals).map(|it| it.host.clone()));
         let count = sending.race.rivals.len() + 2;
         // While it waits for a retry there is nobody to race.
-        if sending.current.is_none() || count > race.max as usize || !view.tempo.borrow_mut().try_spend() {
+        if sending.current.is_none() || count > race.max as usize {
             return;
         }
         let Ok(host) = self.pick_host(&view, &asked) else { return };
-        if asked.iter().any(|asked| Rc::ptr_eq(asked, &host)) {
+        // Last of all, whether it can be paid for.
+        if asked.iter().any(|asked| Rc::ptr_eq(asked, &host)) || !view.tempo.borrow_mut().try_spend() {
             return;
         }
         view.stats.upstream_rq_race_started.inc();
@@ -156,12 +163,19 @@ impl Stream {
     fn poll_rival(&mut self, task: &mut Context<'_>, rival: &mut Try) -> Poll<Result<FromUpstream, ()>> {
         let Some(sending) = self.attempt.0.as_deref() else { return Poll::Ready(Err(())) };
         let now = self.rt.now();
-        if rival.expired(now).is_some() {
+        if let Some(timeout) = rival.expired(now) {
+            report_rival(&sending.view, rival, Error::upstream(Kind::Timeout(timeout), Phase::Request));
             return Poll::Ready(Err(()));
         }
         if let State::Acquiring(acquire) = &mut rival.state {
             let ready = std::task::ready!(acquire.poll(task, &self.rt, &self.listener.worker.buffers));
-            let Ok(ready) = ready else { return Poll::Ready(Err(())) };
+            let ready = match ready {
+                Ok(ready) => ready,
+                Err(error) => {
+                    report_rival(&sending.view, rival, error);
+                    return Poll::Ready(Err(()));
+                }
+            };
             let mut exchange = ready.exchange(&self.listener.upstream_limits, &self.listener.worker.buffers);
             self.info.attempts += 1;
             sending.view.stats.upstream_rq_total.inc();
@@ -180,7 +194,15 @@ impl Stream {
                 Ok(FromUpstream::Head { head, end }) if !self.is_unwanted(&head) => {
                     return Poll::Ready(Ok(FromUpstream::Head { head, end }));
                 }
-                _ => return Poll::Ready(Err(())),
+                Ok(FromUpstream::Head { head, .. }) => {
+                    report_rival_head(&sending.view, rival, &head, now);
+                    return Poll::Ready(Err(()));
+                }
+                Ok(FromUpstream::Part(_)) => return Poll::Ready(Err(())),
+                Err(error) => {
+                    report_rival(&sending.view, rival, error);
+                    return Poll::Ready(Err(()));
+                }
             }
         }
     }

@@ -145,6 +145,7 @@ impl Stream {
                 return Ok(self.release());
             }
             if let Some(FromUpstream::Head { head, end }) = self.attempt.take_won() {
+                self.report_head(&head);
                 self.on_upstream_head(head, end);
                 return Ok(Pulled::Head);
             }
@@ -193,6 +194,9 @@ impl Stream {
     /// What was held is whole: another answer may be wanted.
     fn judge_held(&mut self) -> Pulled {
         let Some(held) = self.response.held.take() else { return Pulled::Nothing };
+        if let (Some(sending), Some(trailers)) = (self.attempt.0.as_deref_mut(), held.trailers()) {
+            sending.report_trailers(trailers);
+        }
         if held.trailers().is_some_and(|trailers| self.retry_trailers(trailers)) {
             return Pulled::Nothing;
         }
@@ -210,6 +214,9 @@ impl Stream {
     }
 
     fn on_upstream_part(&mut self, part: Part) -> Pulled {
+        if let (Some(sending), Part::Trailers(trailers)) = (self.attempt.0.as_deref_mut(), &part) {
+            sending.report_trailers(trailers);
+        }
         if part.is_end() {
             self.on_upstream_end();
         }
@@ -227,11 +234,15 @@ impl Stream {
         }
         self.info.status = head.status;
         self.info.response = Some(head);
+        self.set_cookies();
         self.edit_response();
     }
 
     fn on_upstream_end(&mut self) {
         self.response.received = true;
+        if let Some(sending) = self.attempt.0.as_deref_mut() {
+            sending.report_answered();
+        }
         self.info.times.response_end = Some(self.rt.now());
         self.timeouts.on_response_end();
     }

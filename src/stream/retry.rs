@@ -13,7 +13,7 @@ use nuncio_http::{HeaderList, ResponseHead};
 use super::attempt::{Sending, State, Try};
 use super::run::Stream;
 use crate::cluster::{Decision, Pace, Permit, Refusal, Resource, RetryCx, RetryEvent, RetryPolicy};
-use crate::error::{Error, Kind, ResponseFlags, Side, Timeout};
+use crate::error::{Error, Kind, Phase, ResponseFlags, Side, Timeout};
 use crate::grpc;
 use crate::route::Route;
 use crate::upstream::{Exchange, FromUpstream, Wanted};
@@ -42,6 +42,7 @@ impl Stream {
 
     /// The head of a response has come.
     pub(super) fn judge_head(&mut self, task: &mut Context<'_>, head: &ResponseHead, end: bool) -> Judgement {
+        self.report_head(head);
         let Some(sending) = self.attempt.0.as_deref() else { return Judgement::Take };
         if let (Some(health), Some(current)) = (&sending.view.shared.health, &sending.current)
             && health.on_response_head(current.host.shared(), head)
@@ -57,7 +58,15 @@ impl Stream {
             return Judgement::Take;
         }
         let raced = !sending.race.rivals().is_empty();
-        if raced && self.is_unwanted(head) && self.promote() || self.try_again(RetryEvent::Head(head), Some(task)) {
+        if raced && self.is_unwanted(head) {
+            if let Some(sending) = self.attempt.0.as_deref_mut() {
+                sending.report_answered();
+            }
+            if self.promote() {
+                return Judgement::Again;
+            }
+        }
+        if self.try_again(RetryEvent::Head(head), Some(task)) {
             return Judgement::Again;
         }
         let is_grpc = || grpc::Kind::of(&head.headers) == Some(grpc::Kind::Grpc);
@@ -72,9 +81,14 @@ impl Stream {
     /// The try has failed. Says whether there is another one.
     pub(super) fn retry(&mut self, error: Error) -> bool {
         let held = self.response.deadline().is_some();
-        let Some(sending) = self.attempt.0.as_deref() else { return false };
+        let whole = self.request.is_received();
+        let Some(sending) = self.attempt.0.as_deref_mut() else { return false };
         if sending.accepted {
+            sending.report_failed(error, whole);
             return false;
+        }
+        if error.side == Side::Upstream && !sending.race.rivals().is_empty() {
+            sending.report_failed(error, whole);
         }
         if error.side == Side::Upstream && self.promote() {
             return true;
@@ -105,8 +119,19 @@ impl Stream {
             wall: self.rt.unix_time(),
             rng: &mut rng,
         };
+        let whole = self.request.is_received();
         let mut state = sending.retry.state;
         let decision = sending.retry.policy(&self.listener).decide(&mut state, event, &mut cx);
+        match (event, decision) {
+            // The same host is asked again, and what it says then counts.
+            (_, Decision::Retry { pace: Pace::AtOnce, .. }) => sending.answered = None,
+            (RetryEvent::Failed { error, .. }, _) => sending.report_failed(error, whole),
+            (RetryEvent::TimedOut { .. }, _) => {
+                sending.report_failed(Error::upstream(Kind::Timeout(Timeout::PerTry), Phase::Request), whole);
+            }
+            (RetryEvent::Head(_) | RetryEvent::Trailers(_), Decision::Retry { .. }) => sending.report_answered(),
+            (RetryEvent::Head(_) | RetryEvent::Trailers(_), Decision::No(_)) => {}
+        }
         let (after, pace) = match decision {
             Decision::Retry { after, pace } => (after, pace),
             Decision::No(refusal) => {

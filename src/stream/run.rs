@@ -29,6 +29,7 @@ use nuncio_http::{HeaderList, Method, RequestHead, Upgrade, Version};
 
 use super::attempt::Attempt;
 use super::ends::{Downstream, Outcome};
+use super::hash::Wish;
 use super::info::{ConnectionInfo, StreamInfo};
 use super::request::RequestLane;
 use super::response::ResponseLane;
@@ -58,6 +59,8 @@ pub struct Stream {
     pub(super) timeouts: Timeouts,
     /// What a trusted client asks for by `x-envoy-*`.
     pub(super) asked: Option<Box<Asked>>,
+    /// What it says of the host that it wants, where its route or cluster looks at that.
+    pub(super) wish: Option<Box<Wish>>,
     /// Copies of the request that are under way.
     pub(super) shadows: Vec<Shadow>,
     /// What came was no request.
@@ -88,6 +91,7 @@ impl Stream {
             chain: Chain::default(),
             route: None,
             asked: None,
+            wish: None,
             shadows: Vec::new(),
             refusal: None,
             sent: 0,

@@ -86,10 +86,10 @@ impl Acquire {
         &self.host
     }
 
-    /// When the connect has to be done, while there is one.
+    /// When to poll, even if nobody wakes, while there is a connect.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Connecting { connect, .. } => Some(connect.deadline()),
+            State::Connecting { connect, .. } => Some(connect.wake_at()),
             _ => None,
         }
     }

@@ -41,7 +41,7 @@ fn random_and_least_request_reach_all() {
     }
 }
 
-/// A host that does not answer holds its requests, and is taken only when both draws fall on it.
+/// A host that does not answer holds its requests: of two hosts it is not the one with less to do.
 #[test]
 fn least_request_avoids_the_slow_one() {
     const REQUESTS: u64 = 200;
@@ -59,6 +59,5 @@ fn least_request_avoids_the_slow_one() {
             (proxy.stat("cluster.app.upstream_rq_2xx") + active == sent).then_some(active)
         });
     }
-    // A quarter in the mean, with a standard deviation of six; half of them would be chance.
-    assert!((20..=75).contains(&held), "{held} of {REQUESTS}");
+    assert!(held <= 10, "{held} of {REQUESTS}: half of them would be chance");
 }

@@ -1,13 +1,15 @@
 //! Rendezvous hashing: each host draws a number from its address and the key, the highest takes it. All workers, and all
 //! proxies with the same hosts, choose alike; a host that goes moves only its own keys, one that comes takes its share.
 
+use super::mix;
+
 /// The hosts of a cluster as hashes see them: what each draws with, and its weight.
 pub struct Rendezvous(Vec<(u64, f64)>);
 
 impl Rendezvous {
     /// `hosts`: the address as text and the weight of each.
-    pub fn new(hosts: impl Iterator<Item = (String, u32)>) -> Rendezvous {
-        Rendezvous(hosts.map(|(address, weight)| (hash(address.as_bytes()), f64::from(weight.max(1)))).collect())
+    pub fn new(hosts: impl Iterator<Item = (String, u64)>) -> Rendezvous {
+        Rendezvous(hosts.map(|(address, weight)| (hash(address.as_bytes()), weight.max(1) as f64)).collect())
     }
 
     /// The host for this key; see [`hash`].
@@ -28,20 +30,12 @@ pub fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// Each bit of the result depends on every bit of `x` (SplitMix64, Steele et al. 2014).
-fn mix(x: u64) -> u64 {
-    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ x >> 31
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn hosts(weights: &[u32]) -> Rendezvous {
-        let host = |(at, &weight): (usize, &u32)| (format!("192.0.2.{at}:53"), weight);
+    fn hosts(weights: &[u64]) -> Rendezvous {
+        let host = |(at, &weight): (usize, &u64)| (format!("192.0.2.{at}:53"), weight);
         Rendezvous::new(weights.iter().enumerate().map(host))
     }
 

@@ -101,7 +101,7 @@ impl Checks {
         let mut checker = self.checker(&host);
         let mut prober = Prober::new(self.cluster.clone(), host.clone(), &self.settings, self.stats.clone());
         let mut counted = Counted::new(&self.stats);
-        counted.set(!host.has(Flag::Unchecked) && checker.is_healthy(), host.has(Flag::Degraded));
+        counted.set(checker.is_healthy(), host.has(Flag::Degraded));
         loop {
             self.wait(&checker).await;
             let result = {
@@ -126,11 +126,11 @@ impl Checks {
                 host.set(Flag::Degraded, degraded);
             }
             host.set(Flag::Unchecked, false);
-            counted.set(checker.is_healthy(), host.has(Flag::Degraded));
-            if checker.is_healthy() {
-                host.outlier.on_check_passed();
+            if matches!(outcome, Outcome::Healthy { .. }) {
+                self.cluster.on_check_passed(&host);
             }
-            if transition.is_change() || host.has(Flag::Ejected) && checker.is_healthy() {
+            counted.set(checker.is_healthy(), host.has(Flag::Degraded));
+            if transition.is_change() {
                 changed();
             }
         }
@@ -145,7 +145,7 @@ impl Checks {
 
     fn checker(&self, host: &Host) -> Checker {
         let (now, mut rng) = (control::now(), self.rng.borrow_mut());
-        if host.last_check.get().is_none() {
+        if host.has(Flag::Unchecked) {
             return Checker::new(&self.settings, now, &mut rng);
         }
         let (healthy, degraded) = (!host.has(Flag::FailedActive), host.has(Flag::Degraded));

@@ -83,7 +83,7 @@ impl Checker {
         Checker { first: true, healthy: false, degraded: false, streak: 0, since: now, pause }
     }
 
-    /// One that has been checked before, under other settings or by another keeper: what is known of it stays.
+    /// One that takes traffic already, or has been checked under other settings: what is known of it stays.
     pub fn known(
         settings: &HealthCheck,
         healthy: bool,

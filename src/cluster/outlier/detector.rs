@@ -1,284 +1,235 @@
-//! Which hosts are ejected, and for how long. Runs on the control thread, which alone decides: so the most hosts that may be
-//! ejected are never exceeded.
+//! Who is ejected and who returns. Sans-IO: hosts, the time and chance are arguments.
 //!
-//! ```text
-//!   failures in a row, told by workers --+
-//!   success rate, failure percentage ----+--> enforced? --> serving without it? --> fewer ejected than may be? --> ejected
-//!   and time of an interval -------------+       |no              |no                    |no                        |
-//!                                            only told           told as overflow        |             its time is over, or
-//!                                                                                                      a check passed: back
-//! ```
-//! The Nth ejection in a row takes N times as long; each interval that a host does well takes one from N.
+//! The rules, besides those of Envoy:
+//! * The last host that serves is never ejected; when no other one is left, those that are ejected return.
+//! * One host may go even if `max_ejection_percent` comes to none (`always_eject_one_host`).
+//! * An ejection is one `base_ejection_time` longer than the last one. An interval in which the host has served well takes one
+//!   off again; an interval without requests, or with failures mostly, does not.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fastrand::Rng;
-
-use super::counters::{Sample, Share, Suspicion};
-use super::statistics;
-use crate::cluster::{Flag, Health, Host};
+use super::compare::{failing, low, slow};
+use super::counters::{Interval, Tally};
+use super::events::{Action, Event, Finding, Return};
+use super::{Cause, Flag, Host};
+use crate::cluster::Health;
 use crate::config::OutlierDetection;
 
-/// Of one cluster.
+/// Outlier detection of the hosts of one cluster. What it knows of a host stands in the host.
+#[derive(Debug)]
 pub struct Detector {
-    config: OutlierDetection,
-    /// Hosts that have been ejected, by their place in memory: each record holds its host.
-    records: HashMap<*const Host, Record>,
-    sweep_at: Instant,
+    settings: OutlierDetection,
+    next_sweep: Instant,
+    /// The first host returns then.
+    next_return: Option<Instant>,
 }
 
-struct Record {
-    host: Arc<Host>,
-    /// It comes back then, if it is ejected.
-    until: Option<Instant>,
-    /// Times `base_ejection_time` that the last ejection took.
-    multiplier: u32,
-    /// In all.
-    ejections: u32,
-    /// When it was last ejected or came back.
-    acted: Instant,
-}
+/// The requests of an interval that are judged together.
+type Part = fn(&Interval) -> Tally;
 
-/// What has been found of a host.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Finding {
-    Consecutive5xx,
-    ConsecutiveGatewayFailure,
-    ConsecutiveLocalOriginFailure,
-    /// In percent. `local`: of tries, and not of answers.
-    SuccessRate {
-        local: bool,
-        rate: f64,
-        mean: f64,
-        limit: f64,
-    },
-    FailurePercentage {
-        local: bool,
-        success_rate: f64,
-    },
-    /// The mean of the host, and the median of its peers.
-    Latency {
-        mean: Duration,
-        peers: Duration,
-    },
-}
-
-/// What has been done.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Action {
-    /// For this long.
-    Ejected(Finding, Duration),
-    /// An ejection that is not enforced.
-    Found(Finding),
-    /// As many are ejected as may be, or no other host serves.
-    Overflow(Finding),
-    Returned,
-}
-
-#[derive(Debug, Clone)]
-pub struct Event {
-    pub host: Arc<Host>,
-    pub action: Action,
-    /// Ejections of the host so far.
-    pub ejections: u32,
-    /// Since it was last ejected or came back.
-    pub since: Option<Duration>,
-}
-
-/// One look at the hosts.
-struct Look<'a> {
-    hosts: &'a [Arc<Host>],
-    serving: usize,
+/// How many hosts may be ejected.
+struct Room {
     ejected: usize,
-    now: Instant,
-    rng: &'a mut Rng,
-    events: Vec<Event>,
+    /// Hosts that are taken.
+    serving: usize,
+    most: usize,
 }
 
 impl Detector {
-    pub fn new(config: OutlierDetection, now: Instant) -> Detector {
-        Detector { sweep_at: now + config.interval, config, records: HashMap::new() }
+    pub fn new(settings: OutlierDetection, now: Instant) -> Detector {
+        Detector { next_sweep: now + settings.interval, next_return: None, settings }
     }
 
-    /// Looks at all `hosts` of the cluster: when a worker has called, and at [`Detector::next_deadline`].
-    pub fn look(&mut self, hosts: &[Arc<Host>], now: Instant, rng: &mut Rng) -> Vec<Event> {
-        let mut look = Look { hosts, serving: 0, ejected: 0, now, rng, events: Vec::new() };
-        self.end_ejections(&mut look);
-        for host in hosts {
-            look.serving += usize::from(host.health() != Health::Unhealthy);
-            look.ejected += usize::from(host.has(Flag::Ejected));
-        }
-        for host in hosts {
-            for suspicion in host.outlier.take_suspicions() {
-                let (finding, enforcing) = self.of_row(suspicion);
-                self.find(&mut look, host, finding, enforcing);
-            }
-        }
-        if now >= self.sweep_at {
-            self.sweep_at = now + self.config.interval;
-            self.sweep(&mut look);
-        }
-        look.events
-    }
-
-    /// When to look again, whatever happens.
+    /// When to look again, even if no worker has found anything.
     pub fn next_deadline(&self) -> Instant {
-        self.records.values().filter_map(|record| record.until).fold(self.sweep_at, Instant::min)
+        self.next_return.map_or(self.next_sweep, |at| at.min(self.next_sweep))
     }
 
-    /// Hosts come back whose time is over, or whose check passed. One that nobody here has ejected was so by a detector that is
-    /// gone.
-    fn end_ejections(&mut self, look: &mut Look<'_>) {
-        for host in look.hosts {
-            let passed = host.outlier.take_check_passed() && self.config.successful_active_health_check_uneject_host;
-            if !host.has(Flag::Ejected) {
-                continue;
+    /// Returns hosts whose time is over, looks at those that workers suspect, and compares all when that is due.
+    pub fn look(&mut self, hosts: &[Arc<Host>], now: Instant, rng: &mut fastrand::Rng) -> Vec<Event> {
+        let mut events = Vec::new();
+        for host in hosts.iter().filter(|host| host.has(Flag::Ejected)) {
+            let passed = host.outlier.take_check_passed();
+            let over = host.outlier.ejection().until.is_none_or(|until| until <= now);
+            if over {
+                events.push(give_back(host, Return::TimeIsOver, now));
+            } else if passed {
+                events.push(give_back(host, Return::CheckPassed, now));
             }
-            match self.records.get_mut(&Arc::as_ptr(host)).filter(|record| record.until.is_some()) {
-                Some(record) if passed || record.until.is_some_and(|until| until <= look.now) => {
-                    record.until = None;
-                    let since = Some(look.now.saturating_duration_since(record.acted));
-                    record.acted = look.now;
-                    let (host, ejections) = (host.clone(), record.ejections);
-                    look.events.push(Event { host, action: Action::Returned, ejections, since });
+        }
+        let mut room = self.room(hosts);
+        self.judge_suspects(hosts, &mut room, now, rng, &mut events);
+        if self.next_sweep <= now {
+            self.next_sweep = now + self.settings.interval;
+            self.sweep(hosts, &mut room, now, rng, &mut events);
+        }
+        if hosts.iter().all(|host| host.health() == Health::Unhealthy) {
+            // The others are gone. Of those that nobody else finds fault with, any is better than none.
+            for host in hosts.iter().filter(|host| host.has(Flag::Ejected)) {
+                events.push(give_back(host, Return::NobodyElse, now));
+            }
+        }
+        self.next_return =
+            hosts.iter().filter(|host| host.has(Flag::Ejected)).filter_map(|host| host.outlier.ejection().until).min();
+        events
+    }
+
+    fn room(&self, hosts: &[Arc<Host>]) -> Room {
+        let percent = self.settings.max_ejection_percent;
+        let share = (hosts.len() as f64 * percent / 100.0) as usize;
+        let one = usize::from(self.settings.always_eject_one_host && percent > 0.0);
+        Room {
+            ejected: hosts.iter().filter(|host| host.has(Flag::Ejected)).count(),
+            serving: hosts.iter().filter(|host| host.health() != Health::Unhealthy).count(),
+            most: share.max(one),
+        }
+    }
+
+    fn judge_suspects(
+        &self,
+        hosts: &[Arc<Host>],
+        room: &mut Room,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+        events: &mut Vec<Event>,
+    ) {
+        for host in hosts {
+            for cause in Cause::CONSECUTIVE {
+                // What an ejected host still does, it has begun before.
+                if host.outlier.is_suspected(cause) && !host.has(Flag::Ejected) {
+                    host.outlier.forget(cause);
+                    self.judge(host, Finding::InARow(cause), room, now, rng, events);
                 }
-                Some(_) => continue,
-                None => {}
-            }
-            host.outlier.clear();
-            host.set(Flag::Ejected, false);
-        }
-    }
-
-    fn of_row(&self, suspicion: Suspicion) -> (Finding, f64) {
-        let config = &self.config;
-        match suspicion {
-            Suspicion::Consecutive5xx => (Finding::Consecutive5xx, config.enforcing_consecutive_5xx),
-            Suspicion::ConsecutiveGatewayFailure => {
-                (Finding::ConsecutiveGatewayFailure, config.enforcing_consecutive_gateway_failure)
-            }
-            Suspicion::ConsecutiveLocalOriginFailure => {
-                (Finding::ConsecutiveLocalOriginFailure, config.enforcing_consecutive_local_origin_failure)
             }
         }
     }
 
-    /// The end of an interval.
-    fn sweep(&mut self, look: &mut Look<'_>) {
-        let hosts: Vec<&Arc<Host>> = look.hosts.iter().collect();
-        self.records.retain(|place, _| hosts.iter().any(|host| Arc::as_ptr(host) == *place));
-        for record in self.records.values_mut().filter(|record| record.until.is_none()) {
-            if look.now.saturating_duration_since(record.acted) >= self.config.interval {
-                record.multiplier = record.multiplier.saturating_sub(1);
+    /// Compares the hosts, by the requests since the last time.
+    fn sweep(
+        &self,
+        hosts: &[Arc<Host>],
+        room: &mut Room,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+        events: &mut Vec<Event>,
+    ) {
+        let intervals: Vec<Interval> = hosts.iter().map(|host| host.outlier.take()).collect();
+        let settings = &self.settings;
+        for (host, interval) in hosts.iter().zip(&intervals) {
+            let enough = interval.external.total >= settings.success_rate_request_volume;
+            host.outlier.set_success_rate(enough.then(|| interval.external.success_rate()));
+            let served_well = |tally: Tally| tally.total > 0 && tally.failed < tally.total.div_ceil(2);
+            let judged = if interval.external.total > 0 { interval.external } else { interval.local };
+            if !host.has(Flag::Ejected) && served_well(judged) {
+                let mut ejection = host.outlier.ejection();
+                ejection.multiplier = ejection.multiplier.saturating_sub(1);
             }
         }
-        // What the ejected do in their last requests is not what their peers are measured by.
-        let sampled = hosts.iter().map(|host| (*host, host.outlier.take_sample()));
-        let samples: Vec<(&Arc<Host>, Sample)> =
-            sampled.filter(|(host, _)| host.health() != Health::Unhealthy).collect();
-        let answers: Vec<(&Arc<Host>, Share)> = samples.iter().map(|(host, it)| (*host, it.answers)).collect();
-        self.sweep_rates(look, &answers, false);
-        if self.config.split_external_local_origin_errors {
-            let local: Vec<(&Arc<Host>, Share)> = samples.iter().map(|(host, it)| (*host, it.local)).collect();
-            self.sweep_rates(look, &local, true);
-        }
-        self.sweep_times(look, &samples);
-    }
-
-    fn sweep_rates(&mut self, look: &mut Look<'_>, shares: &[(&Arc<Host>, Share)], local: bool) {
-        let config = &self.config;
-        let with_volume = |volume: u32, least: u32| {
-            let rates = shares.iter().filter(|(_, share)| share.total >= volume);
-            let rates: Vec<(&Arc<Host>, f64, u32)> =
-                rates.map(|(host, share)| (*host, share.success_rate(), share.total)).collect();
-            if rates.len() >= least as usize { rates } else { Vec::new() }
+        let mut found = Vec::new();
+        let judged = |of: Part, least: u32| -> Vec<(usize, Tally)> {
+            let all = intervals.iter().map(of).enumerate();
+            all.filter(|(at, tally)| tally.total >= least && !hosts[*at].has(Flag::Ejected)).collect()
         };
-        let rated = with_volume(config.success_rate_request_volume, config.success_rate_minimum_hosts);
-        let counted = with_volume(config.failure_percentage_request_volume, config.failure_percentage_minimum_hosts);
-        let (enforcing_rate, enforcing_percentage) = match local {
-            false => (config.enforcing_success_rate, config.enforcing_failure_percentage),
-            true => (config.enforcing_local_origin_success_rate, config.enforcing_failure_percentage_local_origin),
-        };
-        let threshold = config.failure_percentage_threshold;
-        let rates: Vec<(f64, u32)> = rated.iter().map(|(_, rate, total)| (*rate, *total)).collect();
-        let (low, mean, limit) = statistics::low_rates(&rates, config.success_rate_stdev_factor);
-        for at in low {
-            let (host, rate, _) = rated[at];
-            self.find(look, host, Finding::SuccessRate { local, rate, mean, limit }, enforcing_rate);
+        let kinds: [(Part, Cause, Cause); 2] = [
+            (|interval| interval.external, Cause::SuccessRate, Cause::FailurePercentage),
+            (|interval| interval.local, Cause::LocalOriginSuccessRate, Cause::LocalOriginFailurePercentage),
+        ];
+        for (of, by_rate, by_percentage) in kinds {
+            let tallies = judged(of, settings.success_rate_request_volume);
+            if tallies.len() >= settings.success_rate_minimum_hosts as usize {
+                let low = low(&tallies, f64::from(settings.success_rate_stdev_factor) / 1000.0);
+                found.extend(low.into_iter().map(|low| (low.at, Finding::low(by_rate, &low))));
+            }
+            let tallies = judged(of, settings.failure_percentage_request_volume);
+            if tallies.len() >= settings.failure_percentage_minimum_hosts as usize {
+                let failing = failing(&tallies, settings.failure_percentage_threshold);
+                found.extend(
+                    failing.into_iter().map(|(at, rate)| (at, Finding::Failing { cause: by_percentage, rate })),
+                );
+            }
         }
-        for (host, success_rate, _) in counted.into_iter().filter(|(_, rate, _)| 100.0 - rate >= threshold) {
-            self.find(look, host, Finding::FailurePercentage { local, success_rate }, enforcing_percentage);
+        if let Some(latency) = &settings.latency {
+            let times = intervals
+                .iter()
+                .enumerate()
+                .filter(|(at, interval)| interval.answers >= latency.request_volume && !hosts[*at].has(Flag::Ejected));
+            let times: Vec<(usize, Duration)> = times.map(|(at, interval)| (at, interval.typical)).collect();
+            if times.len() >= latency.minimum_hosts as usize {
+                let slow = slow(&times, latency).into_iter();
+                found.extend(slow.map(|it| (it.at, Finding::Slow { typical: it.typical, median: it.median })));
+            }
+        }
+        for (at, finding) in found {
+            self.judge(&hosts[at], finding, room, now, rng, events);
         }
     }
 
-    fn sweep_times(&mut self, look: &mut Look<'_>, samples: &[(&Arc<Host>, Sample)]) {
-        let Some(latency) = self.config.latency else { return };
-        let timed = samples.iter().filter(|(_, sample)| sample.answered >= latency.request_volume);
-        let (hosts, times): (Vec<&Arc<Host>>, Vec<Duration>) = timed.map(|(host, sample)| (*host, sample.mean)).unzip();
-        if hosts.len() < latency.minimum_hosts as usize {
-            return;
-        }
-        for (at, peers) in statistics::slow_times(&times, latency.factor, latency.floor) {
-            self.find(look, hosts[at], Finding::Latency { mean: times[at], peers }, latency.enforcing);
-        }
-    }
-
-    /// A host is an outlier: it is ejected, if that is to be.
-    fn find(&mut self, look: &mut Look<'_>, host: &Arc<Host>, finding: Finding, enforcing: f64) {
-        // It is out already, or nobody picks it anyway.
+    /// A host is an outlier. It is ejected, if it may be.
+    fn judge(
+        &self,
+        host: &Arc<Host>,
+        finding: Finding,
+        room: &mut Room,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+        events: &mut Vec<Event>,
+    ) {
         if host.health() == Health::Unhealthy {
+            // It takes nothing as it is.
             return;
         }
-        let action = if look.rng.f64() * 100.0 >= enforcing {
-            Action::Found(finding)
-        } else if look.serving < 2 || look.ejected >= self.most(look.hosts.len()) {
+        let enforced = rng.f64() * 100.0 < self.enforcing(finding.cause());
+        let full = room.ejected >= room.most || room.serving <= 1;
+        let mut ejection = host.outlier.ejection();
+        let since_last = ejection.changed.map(|at| now.saturating_duration_since(at));
+        let action = if full {
             Action::Overflow(finding)
+        } else if enforced {
+            room.ejected += 1;
+            room.serving -= 1;
+            let base = self.settings.base_ejection_time;
+            // Beyond the longest there is nothing to remember.
+            if base.saturating_mul(ejection.multiplier) < self.settings.max_ejection_time {
+                ejection.multiplier += 1;
+            }
+            let time = base.saturating_mul(ejection.multiplier).min(self.settings.max_ejection_time);
+            let time = time + self.settings.max_ejection_time_jitter.mul_f64(rng.f64());
+            ejection.until = Some(now + time);
+            ejection.changed = Some(now);
+            ejection.count += 1;
+            host.set(Flag::Ejected, true);
+            host.outlier.take_check_passed();
+            Action::Ejected { finding, time }
         } else {
-            Action::Ejected(finding, self.ejection_time(host, look))
+            Action::Detected(finding)
         };
-        let record = self.records.get_mut(&Arc::as_ptr(host));
-        let (ejections, acted) = record.as_ref().map_or((0, None), |record| (record.ejections, Some(record.acted)));
-        let since = acted.filter(|acted| *acted < look.now).map(|acted| look.now.duration_since(acted));
-        let mut event = Event { host: host.clone(), action, ejections, since };
-        if let Action::Ejected(_, time) = action {
-            event.ejections += 1;
-            self.eject(host, time, look);
+        events.push(Event { host: host.clone(), action, since_last, count: ejection.count });
+    }
+
+    /// Percent.
+    fn enforcing(&self, cause: Cause) -> f64 {
+        let enforcing = &self.settings.enforcing;
+        match cause {
+            Cause::Consecutive5xx => enforcing.consecutive_5xx,
+            Cause::ConsecutiveGatewayFailure => enforcing.consecutive_gateway_failure,
+            Cause::ConsecutiveLocalOriginFailure => enforcing.consecutive_local_origin_failure,
+            Cause::SuccessRate => enforcing.success_rate,
+            Cause::LocalOriginSuccessRate => enforcing.local_origin_success_rate,
+            Cause::FailurePercentage => enforcing.failure_percentage,
+            Cause::LocalOriginFailurePercentage => enforcing.failure_percentage_local_origin,
+            Cause::Latency => self.settings.latency.as_ref().map_or(0.0, |latency| latency.enforcing),
         }
-        look.events.push(event);
     }
+}
 
-    /// Most hosts of so many that may be ejected at once.
-    fn most(&self, hosts: usize) -> usize {
-        // From 0 to 100 percent of what fits.
-        let share = (hosts as f64 * self.config.max_ejection_percent / 100.0) as usize;
-        share.max(usize::from(self.config.always_eject_one_host))
-    }
-
-    /// How long the next ejection of `host` is.
-    fn ejection_time(&self, host: &Arc<Host>, look: &mut Look<'_>) -> Duration {
-        let config = &self.config;
-        let multiplier = self.records.get(&Arc::as_ptr(host)).map_or(0, |record| record.multiplier);
-        let time = config.base_ejection_time.saturating_mul(multiplier.saturating_add(1));
-        let jitter = u64::try_from(config.max_ejection_time_jitter.as_millis()).unwrap_or(u64::MAX);
-        let jitter = Duration::from_millis(look.rng.u64(..=jitter));
-        time.min(config.max_ejection_time.max(config.base_ejection_time)) + jitter
-    }
-
-    fn eject(&mut self, host: &Arc<Host>, time: Duration, look: &mut Look<'_>) {
-        let config = &self.config;
-        let new = || Record { host: host.clone(), until: None, multiplier: 0, ejections: 0, acted: look.now };
-        let record = self.records.entry(Arc::as_ptr(host)).or_insert_with(new);
-        record.until = Some(look.now + time);
-        record.acted = look.now;
-        record.ejections = record.ejections.saturating_add(1);
-        // Beyond the longest time more would only take longer to be forgotten.
-        if config.base_ejection_time.saturating_mul(record.multiplier) < config.max_ejection_time {
-            record.multiplier += 1;
-        }
-        record.host.set(Flag::Ejected, true);
-        look.serving -= 1;
-        look.ejected += 1;
-    }
+/// The host is no longer ejected, and what it did before does not count.
+fn give_back(host: &Arc<Host>, why: Return, now: Instant) -> Event {
+    host.set(Flag::Ejected, false);
+    Cause::CONSECUTIVE.into_iter().for_each(|cause| host.outlier.forget(cause));
+    host.outlier.take();
+    let mut ejection = host.outlier.ejection();
+    ejection.until = None;
+    let since_last = ejection.changed.replace(now).map(|at| now.saturating_duration_since(at));
+    Event { host: host.clone(), action: Action::Returned(why), since_last, count: ejection.count }
 }

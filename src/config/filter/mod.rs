@@ -9,6 +9,7 @@ mod fault;
 mod grpc_stats;
 mod grpc_web;
 mod header_mutation;
+mod health_check;
 mod ip_ranges;
 mod local_rate_limit;
 mod sni_cluster;
@@ -26,6 +27,7 @@ pub use self::fault::{Fault, FaultAbort, FaultDelay};
 pub use self::grpc_stats::GrpcStats;
 pub use self::grpc_web::GrpcWeb;
 pub use self::header_mutation::HeaderMutation;
+pub use self::health_check::HealthCheckFilter;
 pub use self::ip_ranges::IpRanges;
 pub use self::local_rate_limit::LocalRateLimit;
 pub use self::sni_cluster::SniCluster;
@@ -43,6 +45,7 @@ pub enum Filter {
     Cors(Cors),
     GrpcStats(GrpcStats),
     GrpcWeb(GrpcWeb),
+    HealthCheck(HealthCheckFilter),
     IpAllow(IpRanges),
     IpDeny(IpRanges),
     ConnectionLimit(ConnectionLimit),
@@ -63,6 +66,7 @@ impl Filter {
         "grpc_stats",
         "grpc_web",
         "header_mutation",
+        "health_check",
         "ip_allow",
         "ip_deny",
         "local_rate_limit",
@@ -78,6 +82,7 @@ impl Filter {
             Filter::GrpcStats(_) => "grpc_stats",
             Filter::GrpcWeb(_) => "grpc_web",
             Filter::HeaderMutation(_) => "header_mutation",
+            Filter::HealthCheck(_) => "health_check",
             Filter::LocalRateLimit(_) => "local_rate_limit",
             Filter::IpAllow(_) => "ip_allow",
             Filter::IpDeny(_) => "ip_deny",
@@ -96,7 +101,8 @@ impl Filter {
             | Filter::Fault(_)
             | Filter::GrpcStats(_)
             | Filter::GrpcWeb(_)
-            | Filter::HeaderMutation(_) => &["http"],
+            | Filter::HeaderMutation(_)
+            | Filter::HealthCheck(_) => &["http"],
             Filter::LocalRateLimit(_) | Filter::IpAllow(_) | Filter::IpDeny(_) | Filter::ClientTlsAuth(_) => {
                 &["http", "tcp"]
             }
@@ -138,7 +144,6 @@ const LATER_TYPES: &[&str] = &[
     "compressor",
     "decompressor",
     "ext_authz",
-    "health_check",
     "ip_tagging",
     "jwt_authn",
     "mongo",
@@ -228,6 +233,7 @@ fn settings(cx: &Cx, node: &Node, o: &mut Object, name: &str, base: Option<&Filt
         "grpc_stats" => grpc_stats::read(cx, node, o, base!(GrpcStats)).map(Filter::GrpcStats),
         "grpc_web" => grpc_web::read(o).map(Filter::GrpcWeb),
         "header_mutation" => header_mutation::read(o, base!(HeaderMutation)).map(Filter::HeaderMutation),
+        "health_check" => health_check::read(cx, node, o, base!(HealthCheck)).map(Filter::HealthCheck),
         "local_rate_limit" => local_rate_limit::read(o, base!(LocalRateLimit)).map(Filter::LocalRateLimit),
         "ip_allow" => ip_ranges::read_allow(o, base!(IpAllow)).map(Filter::IpAllow),
         "ip_deny" => ip_ranges::read_deny(o, base!(IpDeny)).map(Filter::IpDeny),
@@ -250,6 +256,7 @@ impl Serialize for FilterOverride {
             FilterOverride::Settings(Filter::GrpcStats(settings)) => settings.serialize(out),
             FilterOverride::Settings(Filter::GrpcWeb(settings)) => settings.serialize(out),
             FilterOverride::Settings(Filter::HeaderMutation(settings)) => settings.serialize(out),
+            FilterOverride::Settings(Filter::HealthCheck(settings)) => settings.serialize(out),
             FilterOverride::Settings(Filter::LocalRateLimit(settings)) => settings.serialize(out),
             FilterOverride::Settings(Filter::IpAllow(settings) | Filter::IpDeny(settings)) => settings.serialize(out),
             FilterOverride::Settings(Filter::ConnectionLimit(settings)) => settings.serialize(out),

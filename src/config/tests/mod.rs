@@ -142,7 +142,7 @@ fn hints_know_every_key_where_it_belongs() {
     let (config, layer4) = (effective("full.json"), effective("layer4.json"));
     // Written behind those of connections.
     let udp = effective("udp.json")["listeners"].as_array().unwrap().last().unwrap().clone();
-    let places: [(&str, &str); 25] = [
+    let places = vec![
         ("the top level", ""),
         ("\"listeners\"", "/listeners/0"),
         ("\"http\" of a listener", "/listeners/0/http"),
@@ -156,21 +156,32 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"shadow\" of a route", "/listeners/0/routes/0/shadow/0"),
         ("\"match\" of a route", "/listeners/0/routes/0/match"),
         ("\"path\" of a match", "/listeners/0/routes/0/match/path"),
+        ("\"runtime\" of a match", "/listeners/0/routes/0/match/runtime"),
         ("\"tls\" of a match", "/listeners/0/routes/0/match/tls"),
         ("\"clusters\"", "/clusters/a"),
         ("\"tls\" of a cluster", "/clusters/a/tls"),
         ("\"http\" of a cluster", "/clusters/a/http"),
         ("\"circuit_breaker\" of a cluster", "/clusters/a/circuit_breaker"),
-        ("\"outlier_detection\" of a cluster", "/clusters/a/outlier_detection"),
-        ("\"latency\" of outlier_detection", "/clusters/a/outlier_detection/latency"),
         ("\"retry_budget\"", "/clusters/a/circuit_breaker/high/retry_budget"),
         ("\"endpoints\" of a cluster", "/clusters/a/endpoints/0"),
+        ("\"dns\"", "/clusters/d/dns"),
         ("\"admin\"", "/admin"),
         ("\"access_log\"", "/access_log/0"),
         ("\"node\"", "/node"),
     ];
     let health = effective("health_check.json");
-    let others: [(&str, &serde_json::Value, &str); 8] = [
+    let outliers = effective("outlier_detection.json");
+    let balancing = effective("balancing.json");
+    let others: [(&str, &serde_json::Value, &str); 20] = [
+        ("\"hash\" of a route", &balancing, "/listeners/0/routes/0/hash/0"),
+        ("\"cookie\" of a hash", &balancing, "/listeners/0/routes/0/hash/0/cookie"),
+        ("\"least_request\" of a cluster", &balancing, "/clusters/least/least_request"),
+        ("\"ring_hash\" of a cluster", &balancing, "/clusters/ring/ring_hash"),
+        ("\"maglev\" of a cluster", &balancing, "/clusters/maglev/maglev"),
+        ("\"slow_start\" of a cluster", &balancing, "/clusters/maglev/slow_start"),
+        ("\"zone_aware\" of a cluster", &balancing, "/clusters/zones/zone_aware"),
+        ("\"subsets\" of a cluster", &balancing, "/clusters/parted/subsets"),
+        ("\"sticky\" of a cluster", &balancing, "/clusters/zones/sticky"),
         ("\"tcp\" of a listener", &layer4, "/listeners/0/tcp"),
         ("\"tunnel\" of a listener", &layer4, "/listeners/0/tcp/tunnel"),
         ("\"proxy_protocol\" of a listener", &layer4, "/listeners/0/proxy_protocol"),
@@ -179,9 +190,12 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"udp\" of a listener", &udp, "/udp"),
         ("\"health_check\" of a cluster", &health, "/clusters/most/health_check"),
         ("\"log\" of a health check", &health, "/clusters/most/health_check/log"),
+        ("\"outlier_detection\" of a cluster", &outliers, "/clusters/most/outlier_detection"),
+        ("\"latency\" of outlier detection", &outliers, "/clusters/most/outlier_detection/latency"),
+        ("\"log\" of outlier detection", &outliers, "/clusters/most/outlier_detection/log"),
     ];
     assert_eq!(places.len() + others.len(), PLACES.len());
-    let places = places.map(|(place, pointer)| (place, &config, pointer));
+    let places = places.into_iter().map(|(place, pointer): (&str, &str)| (place, &config, pointer));
     for (place, file, pointer) in places.into_iter().chain(others) {
         let (_, keys) = PLACES.iter().find(|(name, _)| *name == place).unwrap();
         for key in file.pointer(pointer).unwrap().as_object().unwrap().keys() {

@@ -9,7 +9,7 @@ mod object;
 mod places;
 mod problem;
 pub(super) mod read;
-mod units;
+pub(crate) mod units;
 pub(super) mod write;
 
 pub(super) use cx::Cx;

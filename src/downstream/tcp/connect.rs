@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::session::{End, Session};
 use super::tunnel;
+use crate::cluster::outlier::Outcome;
 use crate::cluster::{ClusterView, HostView, Permit, Resource};
 use crate::config::Priority;
 use crate::error::Kind;
@@ -50,12 +51,24 @@ pub(super) async fn connect(session: &mut Session, view: Rc<ClusterView>) -> Res
                 let mut connection =
                     Connection::new(&view, host.clone(), connected.transport, permit, Spoken::Bytes, now);
                 let first = match session.view().clone().tcp.tunnel.as_ref() {
-                    Some(tunnel) => Some(tunnel::open(session, &mut connection, tunnel, deadline).await?),
+                    Some(tunnel) => {
+                        let opened = tunnel::open(session, &mut connection, tunnel, deadline).await;
+                        if matches!(opened, Err(End::Tunnel(_) | End::Upstream(_))) {
+                            view.report(&host, Outcome::ConnectFailed);
+                        }
+                        Some(opened?)
+                    }
                     None => None,
                 };
+                view.report(&host, Outcome::Connected);
                 return Ok(Upstream { connection, first, _request: request });
             }
-            Ok(Err(kind)) => last = Some((host, kind)),
+            Ok(Err(kind)) => {
+                // As Envoy: of a proxied connection, too late is a timeout.
+                let late = kind == Kind::ConnectTimeout;
+                view.report(&host, if late { Outcome::Timeout } else { Outcome::ConnectFailed });
+                last = Some((host, kind));
+            }
             Err(end) => return Err(end),
         }
     }
@@ -81,13 +94,13 @@ type Attempt = Result<(Connected, Instant), Kind>;
 async fn attempt(session: &mut Session, view: &Rc<ClusterView>, host: &Rc<HostView>) -> Result<Attempt, End> {
     let rt = session.rt().clone();
     let mut connect = Connect::start(view, host, &session.info().connection, &rt);
-    session.timer.set(Some(connect.deadline()));
     std::future::poll_fn(|task| {
-        // The timer wakes; whether time is up the connect itself knows.
-        let _ = session.timer.poll(task);
         if let Poll::Ready(result) = connect.poll(task, &rt) {
             return Poll::Ready(Ok(result.map(|connected| (connected, connect.deadline()))));
         }
+        // The timer wakes; whether time is up the connect itself knows.
+        session.timer.set(Some(connect.wake_at()));
+        let _ = session.timer.poll(task);
         match session.transport.poll_hangup(task) {
             Poll::Ready(Hangup::Reset) => Poll::Ready(Err(End::Client)),
             // It may have sent what it had to say, and wait for the answer.

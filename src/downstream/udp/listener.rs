@@ -205,7 +205,7 @@ mod tests {
 
     /// A listener in front of one host.
     fn slot(rt: &Rt, host: &UdpSocket) -> Rc<UdpSlot> {
-        let endpoint = config::Endpoint { address: host.local_addr().unwrap().into(), weight: 1 };
+        let endpoint = config::Endpoint::of(host.local_addr().unwrap().into());
         let cluster =
             Cluster::new("app", &config::Cluster::new(vec![endpoint]), &[], &mut Registry::new(), 1, &Arc::default());
         let action = config::L4Action::Cluster("app".to_owned());

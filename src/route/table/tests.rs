@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::{Matcher, PathMatch, PathPattern, Pattern};
+use crate::route::Verdict;
 use crate::route::testing::{head, head_with, http, path, route};
 use nuncio_http::HeaderName;
 
@@ -16,8 +17,8 @@ fn matcher(pattern: Pattern) -> Matcher {
 }
 
 /// The rule itself, without the index.
-fn first_by_asking_each(table: &RouteTable, head: &RequestHead) -> Option<usize> {
-    let subject = Subject::new(head, None, 0.0);
+fn first_by_asking_each(table: &RouteTable, head: &RequestHead, point: f64) -> Option<usize> {
+    let subject = Subject::new(head, None, point);
     let holds = |route: &&Arc<Route>| route.predicates().iter().all(|predicate| predicate.holds(&subject));
     table.routes().iter().find(holds).map(|route| route.index)
 }
@@ -203,6 +204,10 @@ fn random_match(rng: &mut fastrand::Rng) -> config::Match {
     if rng.u8(0..8) == 0 {
         matches.grpc = Some(rng.bool());
     }
+    if rng.u8(0..4) == 0 {
+        let value = [0.0, 5.0, 50.0, 100.0][rng.usize(0..4)];
+        matches.runtime = Some(config::Percent { value, key: Some("k".into()) });
+    }
     if rng.u8(0..8) == 0 {
         matches.query = vec![("q".into(), matcher(Pattern::Prefix("1".into())))];
     }
@@ -228,8 +233,20 @@ fn random_head(rng: &mut fastrand::Rng) -> RequestHead {
     head
 }
 
+/// What those are told who ask why.
+fn explained(table: &RouteTable, head: &RequestHead, point: f64) -> Option<usize> {
+    let takes = |verdict: &Verdict<'_>| match verdict {
+        Verdict::Takes(from, to) => (*from..*to).contains(&point),
+        Verdict::Failed(_) | Verdict::NoneLeft(_) => false,
+    };
+    let steps = table.walk(&Subject::new(head, None, f64::NAN));
+    let taking: Vec<usize> = steps.iter().filter(|step| takes(&step.verdict)).map(|step| step.route.index).collect();
+    assert!(taking.len() <= 1, "one request, one route");
+    taking.first().copied()
+}
+
 #[test]
-fn the_index_never_changes_the_answer() {
+fn neither_index_nor_explanation_changes_the_answer() {
     let mut rng = fastrand::Rng::with_seed(3);
     let (mut matched, mut behind_first) = (0, 0);
     for _ in 0..3_000 {
@@ -242,8 +259,11 @@ fn the_index_never_changes_the_answer() {
         let table = table(&routes);
         for _ in 0..40 {
             let head = random_head(&mut rng);
-            let expected = first_by_asking_each(&table, &head);
-            assert_eq!(found(&table, &head), expected, "{head:?}\n{routes:#?}");
+            let point = rng.f64() * 100.0;
+            let expected = first_by_asking_each(&table, &head, point);
+            let found = table.find(&head, None, point).map(|route| route.index);
+            assert_eq!(found, expected, "{head:?} {point}\n{routes:#?}");
+            assert_eq!(explained(&table, &head, point), expected, "{head:?} {point}\n{routes:#?}");
             matched += usize::from(expected.is_some());
             behind_first += usize::from(expected > Some(3));
         }

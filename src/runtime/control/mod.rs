@@ -1,11 +1,14 @@
 //! The control thread's side: plain async code on smol's executor and async-io's reactor, under our names, so that
 //! nothing outside `runtime` depends on them by name.
 
+mod datagram;
 mod net;
+mod stamp;
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_lite::{FutureExt, StreamExt};
@@ -13,7 +16,9 @@ use smol::LocalExecutor;
 pub use smol::channel::{Receiver, Sender, TrySendError};
 pub use smol::lock::Semaphore;
 
+pub use datagram::{ControlDatagram, has_route};
 pub use net::{ControlListener, ControlStream};
+pub use stamp::Stamp;
 
 use super::clock;
 use super::worker::panic_text;
@@ -92,6 +97,28 @@ pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
 /// The result of whichever is done first; the other is dropped. The first is polled first.
 pub async fn race<T>(first: impl Future<Output = T>, second: impl Future<Output = T>) -> T {
     first.or(second).await
+}
+
+/// The results of both, which run at once.
+pub async fn both<A, B>(first: impl Future<Output = A>, second: impl Future<Output = B>) -> (A, B) {
+    futures_lite::future::zip(first, second).await
+}
+
+/// The results of all, which run at once, in their order.
+pub async fn all<T>(futures: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut waiting: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    futures_lite::future::poll_fn(|cx| {
+        let mut pending = false;
+        for (future, result) in waiting.iter_mut().filter(|(_, result)| result.is_none()) {
+            match future.as_mut().poll(cx) {
+                Poll::Ready(value) => *result = Some(value),
+                Poll::Pending => pending = true,
+            }
+        }
+        if pending { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    waiting.into_iter().filter_map(|(_, result)| result).collect()
 }
 
 /// `None` if `future` is not done after `limit`.

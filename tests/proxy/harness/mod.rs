@@ -2,6 +2,9 @@
 //! top to bottom: it plays the client and the upstream in turn, and each step has a deadline.
 
 mod clock;
+#[allow(dead_code, reason = "tests of the resolver itself use the rest")]
+#[path = "../../../src/dns/testing.rs"]
+pub(crate) mod dns;
 mod file;
 pub(crate) mod h2;
 mod head;
@@ -19,7 +22,7 @@ pub(crate) use proxy::{Proxy, write_config};
 pub(crate) use server::Server;
 pub(crate) use tls_client::{Directory, TlsClient, certificate};
 pub(crate) use upstream::{Upstream, blackhole, closed_port};
-pub(crate) use wire::{End, Wire};
+pub(crate) use wire::{End, Message, Wire};
 
 use std::time::Duration;
 

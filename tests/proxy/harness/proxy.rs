@@ -117,9 +117,15 @@ impl Proxy {
 
     /// Asks the admin port.
     pub(crate) fn admin(&self, method: &str, target: &str) -> Message {
+        self.admin_with(method, target, "")
+    }
+
+    /// Asks the admin port, with a body.
+    pub(crate) fn admin_with(&self, method: &str, target: &str, body: &str) -> Message {
         let socket = TcpStream::connect(self.admin).expect("the admin port");
         let mut wire = Wire::tcp(socket, "operator");
-        wire.send(format!("{method} {target} HTTP/1.1\r\nhost: {}\r\ncontent-length: 0\r\n\r\n", self.admin));
+        let (host, len) = (self.admin, body.len());
+        wire.send(format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {len}\r\n\r\n{body}"));
         wire.message()
     }
 

@@ -1,0 +1,34 @@
+"""What nuncio finds out of its hosts, for scripts about health checks."""
+
+import json
+
+from harness import check, until
+
+FAST = {"interval": "50ms", "no_traffic_interval": "50ms", "timeout": "2s", "unhealthy_threshold": 2}
+
+
+def flags(proxy):
+    """The flags of each host by cluster and address, as `/clusters` tells them."""
+    found = {}
+    for line in proxy.admin("/clusters")[1].splitlines():
+        host, _, value = line.partition("::health_flags::")
+        if value:
+            cluster, _, address = host.partition("::")
+            found[cluster, address] = value
+    return found
+
+
+def expect(proxy, claim, cluster, port, wanted, seconds=10):
+    """Waits until a host has these flags."""
+    host = cluster, f"127.0.0.1:{port}"
+    check(claim, until(lambda: flags(proxy).get(host) == wanted, seconds), f"{flags(proxy).get(host)}, expected {wanted}")
+
+
+def events(path):
+    """The events that were logged, in order: kind and content."""
+    with open(path) as log:
+        lines = [json.loads(line) for line in log]
+    return [(key, value) for line in lines for key, value in line.items() if key.endswith(("_event", "_host", "_failure"))]
+
+
+HEALTHY, FAILED = "healthy", "/failed_active_hc"

@@ -1,0 +1,76 @@
+//! Subsets: hosts that have the same metadata, for routes that ask for it (Envoy, "Load balancer subsets").
+
+use std::collections::BTreeMap;
+
+use super::selection::{Build, Selection};
+use crate::cluster::balance::xx_hash;
+use crate::config::{SubsetFallback, Subsets};
+
+/// What a route asks of its hosts: metadata keys and their values. Made once, when the configuration is loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubsetKey {
+    hash: u64,
+    /// Sorted by key.
+    pairs: Box<[(Box<str>, Box<str>)]>,
+}
+
+impl SubsetKey {
+    pub fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> SubsetKey {
+        let mut pairs: Vec<(Box<str>, Box<str>)> =
+            pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        pairs.sort();
+        let parts = pairs.iter().flat_map(|(key, value)| [key, value]);
+        // By turns, so that the end of one is not the start of the next.
+        let hash = parts.fold(0, |hash, part| xx_hash(part.as_bytes(), hash));
+        SubsetKey { hash, pairs: pairs.into() }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct SubsetTable {
+    /// Sorted by the hash of their keys.
+    subsets: Box<[(SubsetKey, Selection)]>,
+    fallback: SubsetFallback,
+    default: Option<Selection>,
+}
+
+impl SubsetTable {
+    pub(super) fn new(build: &mut Build, settings: &Subsets) -> SubsetTable {
+        let mut members: BTreeMap<Vec<(&str, &str)>, Vec<u32>> = BTreeMap::new();
+        let hosts = build.hosts();
+        for keys in &settings.keys {
+            for (at, host) in (0..).zip(hosts) {
+                // A host without one of the keys is in none of these subsets.
+                let pair = |key: &String| host.metadata.get_key_value(key).map(|(key, value)| (&**key, &**value));
+                if let Some(pairs) = keys.iter().map(pair).collect() {
+                    members.entry(pairs).or_default().push(at);
+                }
+            }
+        }
+        let selections = members.into_iter().map(|(pairs, members)| (SubsetKey::new(pairs), build.selection(members)));
+        let mut subsets: Vec<(SubsetKey, Selection)> = selections.collect();
+        subsets.sort_by_key(|(key, _)| key.hash);
+        let default = (settings.fallback == SubsetFallback::Default).then(|| {
+            let has = |at: &u32| {
+                let metadata = &hosts[*at as usize].metadata;
+                settings.default.iter().all(|(key, value)| metadata.get(key) == Some(value))
+            };
+            build.selection((0..hosts.len() as u32).filter(has).collect())
+        });
+        SubsetTable { subsets: subsets.into(), fallback: settings.fallback, default }
+    }
+
+    pub(super) fn find(&self, key: &SubsetKey) -> Option<&Selection> {
+        let first = self.subsets.partition_point(|(subset, _)| subset.hash < key.hash);
+        let same = self.subsets[first..].iter().take_while(|(subset, _)| subset.hash == key.hash);
+        same.into_iter().find(|(subset, _)| subset == key).map(|(_, selection)| selection)
+    }
+
+    pub(super) fn fallback<'a>(&'a self, all: &'a Selection) -> Option<&'a Selection> {
+        match self.fallback {
+            SubsetFallback::None => None,
+            SubsetFallback::Any => Some(all),
+            SubsetFallback::Default => self.default.as_ref(),
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What would become of a request, and why: the listener and chain that it comes in by, every route that is tried with the
+//! first predicate that fails, the clusters and hosts that it could go to, and the limits in force. Asks the same predicates
+//! as traffic does and changes nothing: no request is made, no counter moves.
+//!
+//! `nuncio explain` asks it of a file, POST `/explain` of the running configuration, with the health of its hosts.
+
+mod answer;
+mod clusters;
+mod entry;
+mod follow;
+mod hosts;
+mod question;
+mod text;
+mod timeouts;
+
+use std::sync::Arc;
+
+pub use answer::Explanation;
+pub use question::{Question, QuestionError};
+
+use crate::cluster::Cluster;
+use crate::config::Config;
+use crate::runtime::net::Addr;
+use crate::runtime_values::RuntimeValues;
+
+/// What is asked about.
+pub struct Scene<'a> {
+    pub config: &'a Config,
+    /// Where each of the listeners of connections is bound, in their order.
+    pub addresses: Vec<Addr>,
+    pub values: &'a mut RuntimeValues,
+    /// Those that run; `None`: nothing does.
+    pub clusters: Option<&'a [Arc<Cluster>]>,
+}
+
+impl<'a> Scene<'a> {
+    /// A file that nobody runs. `values` are made to be those of the file.
+    pub fn of_file(config: &'a Config, values: &'a mut RuntimeValues) -> Scene<'a> {
+        values.set_file(config.runtime.iter().map(|(key, value)| (key.clone(), value.to_string())).collect());
+        let addresses = config.listeners.iter().map(|listener| listener.address.clone()).collect();
+        Scene { config, addresses, values, clusters: None }
+    }
+
+    /// Follows the request as far as it comes.
+    pub fn explain(&mut self, question: &Question) -> Explanation {
+        follow::explain(self, question)
+    }
+}
+
+#[cfg(test)]
+mod tests;
