@@ -27,8 +27,11 @@ pub(super) fn families(family: DnsFamily) -> Families {
 }
 
 impl NameSource {
-    /// An answer. One family changes nothing of the other.
+    /// An answer. One family adds nothing to the other and takes nothing away; that one has no records any more is believed
+    /// only if the other is answered too.
     pub(super) fn hear(&mut self, now: Instant, dns: &Dns, addresses: &Addresses, pace: &mut Pace) {
+        let outcomes = || addresses.v4.iter().chain(&addresses.v6);
+        let half = outcomes().any(|outcome| heard(dns, outcome) == Heard::Failure);
         for (slot, outcome) in [(&mut self.v4, &addresses.v4), (&mut self.v6, &addresses.v6)] {
             let Some(outcome) = outcome else { continue };
             pace.hear(dns, outcome);
@@ -36,7 +39,8 @@ impl NameSource {
             if heard == Heard::Failure {
                 pace.hear_failure();
             }
-            slot.hear(now, dns.hold, heard);
+            let unsure = half && heard == Heard::Nothing && !slot.records().is_empty();
+            slot.hear(now, dns.hold, if unsure { Heard::Failure } else { heard });
         }
     }
 
@@ -87,5 +91,44 @@ fn heard(dns: &Dns, outcome: &Outcome) -> Heard<IpAddr> {
         }
         Outcome::NoData { .. } | Outcome::NxDomain { .. } => Heard::Nothing,
         Outcome::Answer { .. } | Outcome::Failed(_) => Heard::Failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use nuncio_dns::Failure;
+
+    use super::*;
+    use crate::runtime::control;
+
+    fn some(ip: &str) -> Option<Outcome> {
+        let records = Records::Addresses(vec![ip.parse().unwrap()]);
+        Some(Outcome::Answer { records, ttl: Duration::from_secs(60) })
+    }
+
+    #[test]
+    fn half_an_answer_takes_nothing_away() {
+        const NONE: Option<Outcome> = Some(Outcome::NoData { ttl: None });
+        const FAILED: Option<Outcome> = Some(Outcome::Failed(Failure::Code(2)));
+        let dns = Dns { family: DnsFamily::All, ..Dns::default() };
+        let (begun, a, b) = (control::now(), "192.0.2.1", "2001:db8::1");
+        for (what, v4, v6, expected) in [
+            ("one has none, the other fails", NONE, FAILED, &[b, a][..]),
+            ("the other way round", FAILED, NONE, &[b, a]),
+            ("both fail", FAILED, FAILED, &[b, a]),
+            ("both are answered", NONE, some(b), &[b]),
+            ("both have none", NONE, NONE, &[]),
+        ] {
+            let mut source = NameSource::default();
+            source.hear(begun, &dns, &Addresses { v4: some(a), v6: some(b) }, &mut Pace::default());
+            for at in [1, 2] {
+                let later = begun + at * (dns.hold + Duration::from_secs(1));
+                source.hear(later, &dns, &Addresses { v4: v4.clone(), v6: v6.clone() }, &mut Pace::default());
+            }
+            let expected: Vec<IpAddr> = expected.iter().map(|ip| ip.parse().unwrap()).collect();
+            assert_eq!(source.addresses(dns.family, |_| true), expected, "{what}");
+        }
     }
 }
