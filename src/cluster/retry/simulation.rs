@@ -41,7 +41,7 @@ fn amplification(clients: usize, policy: &RetryPolicy, seed: u64) -> f64 {
         let wall = Duration::from_micros(now);
         let mut cx = RetryCx { replayable: true, idempotent: true, time_left: None, wall, rng: &mut rng };
         let decision = policy.decide(&mut client.state, RetryEvent::Head(&bad), &mut cx);
-        let mut acquire = || client.retrying || breaker.try_acquire(Priority::Default, Resource::Retries);
+        let acquire = || client.retrying || breaker.try_acquire(Priority::Default, Resource::Retries);
         match decision {
             Decision::Retry { after, pace: Pace::Exponential } if acquire() => {
                 client.retrying = true;
