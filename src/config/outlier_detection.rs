@@ -256,8 +256,6 @@ fn read_latency(cx: &Cx, node: &Node) -> Option<LatencyOutliers> {
     Some(latency)
 }
 
-/// At least 1: a host that is no slower than the others is no outlier.
-
 fn read_log(cx: &Cx, node: &Node) -> Option<OutlierLog> {
     let mut o = cx.object(node)?;
     let path = o.required("path", access_log::read_path);
