@@ -4,7 +4,7 @@
 //! The plan is swapped by the control thread. A worker notices at its next pick, by one atomic load: hosts that are gone lose
 //! their idle connections then, or at the next sweep; what is in flight to them goes on.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub struct ClusterView {
     pub tls: Option<ClientTls>,
     pub rt: Rt,
     /// How fast its hosts answer; known where a route races.
-    pub tempo: RefCell<Tempo>,
+    tempo: OnceCell<Box<RefCell<Tempo>>>,
     reader: Reader<Plan>,
     members: RefCell<Members>,
     rng: RefCell<fastrand::Rng>,
@@ -86,7 +86,7 @@ impl ClusterView {
                 .tls
                 .as_ref()
                 .map(|tls| ClientTls { context: tls.context.reader(), stats: tls.stats.worker(rt.worker_index()) }),
-            tempo: RefCell::default(),
+            tempo: OnceCell::new(),
             reader,
             members: RefCell::new(members),
             rng: RefCell::default(),
@@ -143,6 +143,11 @@ impl ClusterView {
     /// What goes to this host would better go to another one: it is unhealthy, and others are not.
     pub fn spares(&self, host: &HostView) -> bool {
         host.health() == Health::Unhealthy && self.shared.membership.healthy() > 0
+    }
+
+    /// How fast its hosts answer.
+    pub fn tempo(&self) -> &RefCell<Tempo> {
+        self.tempo.get_or_init(Box::default)
     }
 
     /// Takes the newest plan.

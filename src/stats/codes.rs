@@ -1,6 +1,8 @@
 //! One counter a status code: fixed slots for the registered codes (RFC 9110 section 15 and the IANA registry).
 //! A code outside the registry is counted in its class only.
 
+use std::sync::OnceLock;
+
 use super::Counter;
 
 const CODES: [u16; 63] = [
@@ -22,28 +24,24 @@ const SLOTS: [u8; 500] = {
     slots
 };
 
-/// Counters by status code.
-#[derive(Debug)]
-pub struct Codes([Counter; CODES.len()]);
+/// Counters by status code, made when the first is counted.
+#[derive(Debug, Default)]
+pub struct Codes(OnceLock<Box<[Counter; CODES.len()]>>);
 
 impl Codes {
     #[inline]
     pub fn count(&self, status: u16) {
         let slot = SLOTS.get(usize::from(status).wrapping_sub(100)).copied().unwrap_or(NO_SLOT);
-        if let Some(counter) = self.0.get(usize::from(slot)) {
-            counter.inc();
+        if usize::from(slot) < CODES.len() {
+            let counters = self.0.get_or_init(|| Box::new(std::array::from_fn(|_| Counter::default())));
+            counters[usize::from(slot)].inc();
         }
     }
 
     /// The codes that were counted, with their counts.
     pub fn iter(&self) -> impl Iterator<Item = (u16, u64)> {
-        CODES.iter().zip(&self.0).map(|(&code, counter)| (code, counter.get())).filter(|&(_, count)| count > 0)
-    }
-}
-
-impl Default for Codes {
-    fn default() -> Codes {
-        Codes(std::array::from_fn(|_| Counter::default()))
+        let counters = self.0.get().into_iter().flat_map(|counters| counters.iter());
+        CODES.iter().zip(counters).map(|(&code, counter)| (code, counter.get())).filter(|&(_, count)| count > 0)
     }
 }
 

@@ -397,7 +397,7 @@ impl Stream {
         if let Some(current) = &mut sending.current {
             current.on_accepted();
             if let (true, Some(since)) = (sending.race.is_on(), current.since) {
-                sending.view.tempo.borrow_mut().record(self.rt.now().saturating_duration_since(since));
+                sending.view.tempo().borrow_mut().record(self.rt.now().saturating_duration_since(since));
             }
         }
         sending.end_race(self.rt.now());

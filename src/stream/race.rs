@@ -84,7 +84,7 @@ impl Stream {
         if !may || !method.is_some_and(|method| race.methods.contains(method)) {
             return Racing::default();
         }
-        let mut tempo = view.tempo.borrow_mut();
+        let mut tempo = view.tempo().borrow_mut();
         tempo.earn(race);
         let delay = tempo.delay(race);
         Racing { on: true, due: delay.map(|delay| self.rt.now() + delay), ..Racing::default() }
@@ -145,11 +145,11 @@ impl Stream {
         }
         let Ok(host) = self.pick_host(&view, &asked) else { return };
         // Last of all, whether it can be paid for.
-        if asked.iter().any(|asked| Rc::ptr_eq(asked, &host)) || !view.tempo.borrow_mut().try_spend() {
+        if asked.iter().any(|asked| Rc::ptr_eq(asked, &host)) || !view.tempo().borrow_mut().try_spend() {
             return;
         }
         view.stats.upstream_rq_race_started.inc();
-        let again = view.tempo.borrow().delay(race).map(|delay| self.rt.now() + delay);
+        let again = view.tempo().borrow().delay(race).map(|delay| self.rt.now() + delay);
         let acquire = Acquire::new(view, host.clone(), Wanted::Any, &self.info.connection).of_priority(route.priority);
         let rival = Try::new(host, acquire);
         if let Some(sending) = self.attempt.0.as_deref_mut() {
@@ -212,8 +212,14 @@ impl Stream {
         let Some(sending) = self.attempt.0.as_deref() else { return false };
         let mut state = sending.retry.state;
         let mut rng = fastrand::Rng::new();
-        let mut cx =
-            RetryCx { replayable: true, idempotent: true, time_left: None, wall: self.rt.unix_time(), rng: &mut rng };
+        let mut cx = RetryCx {
+            replayable: true,
+            idempotent: true,
+            time_left: None,
+            wall: self.rt.unix_time(),
+            base: None,
+            rng: &mut rng,
+        };
         let policy = sending.retry.policy(&self.listener);
         matches!(policy.decide(&mut state, RetryEvent::Head(head), &mut cx), Decision::Retry { .. })
     }
@@ -241,6 +247,8 @@ impl Stream {
         if let State::Open(exchange) = &rival.state {
             self.info.upstream_local = Some(exchange.local_addr().clone());
         }
+        // It may have won during a pause: then nothing more is tried.
+        sending.pause = None;
         if let Some(given_up) = sending.current.replace(rival) {
             given_up.abandon();
         }

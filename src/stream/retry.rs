@@ -117,6 +117,7 @@ impl Stream {
             idempotent: idempotent && self.request.upgrade.is_none(),
             time_left,
             wall: self.rt.unix_time(),
+            base: sending.view.shared.values.base_retry_backoff(),
             rng: &mut rng,
         };
         let whole = self.request.is_received();
@@ -142,6 +143,10 @@ impl Stream {
                 return false;
             }
         };
+        let values = &sending.view.shared.values;
+        if pace != Pace::AtOnce && !values.use_retry.is_hit(&mut rng) {
+            return false;
+        }
         if pace != Pace::AtOnce && sending.retry.permit.is_none() {
             let priority = self.listener.route(sending.retry.route()).priority;
             sending.retry.permit = Permit::try_new(&sending.view, priority, Resource::Retries);

@@ -267,7 +267,7 @@ impl Stream {
             return;
         }
         let Some(head) = &self.info.request else { return };
-        for shadow in route.shadow.iter().filter(|shadow| fastrand::f64() * 100.0 < shadow.percent) {
+        for shadow in route.shadow.iter().filter(|shadow| shadow.share.is_hit(&mut fastrand::Rng::new())) {
             let view = &self.listener.clusters[shadow.cluster.slot];
             let Some(view) = view.serving(&self.info.connection) else { continue };
             let mut head = head.clone();

@@ -91,6 +91,8 @@ pub struct RetryCx<'a> {
     pub time_left: Option<Duration>,
     /// Since 1970-01-01 UTC.
     pub wall: Duration,
+    /// In place of `back_off.base` and ten times of it for its `max`: `upstream.base_retry_backoff_ms`.
+    pub base: Option<Duration>,
     pub rng: &'a mut Rng,
 }
 
@@ -339,7 +341,8 @@ impl RetryPolicy {
         {
             return (asked <= retry_after.max).then(|| (pause::later(asked, cx.rng), Pace::RateLimited));
         }
-        Some((pause::jittered(self.back_off, retries, cx.rng), Pace::Exponential))
+        let back_off = cx.base.map_or(self.back_off, |base| BackOff { base, max: base.saturating_mul(10) });
+        Some((pause::jittered(back_off, retries, cx.rng), Pace::Exponential))
     }
 }
 

@@ -39,7 +39,7 @@ fn amplification(clients: usize, policy: &RetryPolicy, seed: u64) -> f64 {
         }
         let client = &mut all[at];
         let wall = Duration::from_micros(now);
-        let mut cx = RetryCx { replayable: true, idempotent: true, time_left: None, wall, rng: &mut rng };
+        let mut cx = RetryCx { replayable: true, idempotent: true, time_left: None, wall, base: None, rng: &mut rng };
         let decision = policy.decide(&mut client.state, RetryEvent::Head(&bad), &mut cx);
         let acquire = || client.retrying || breaker.try_acquire(Priority::Default, Resource::Retries);
         match decision {

@@ -27,7 +27,11 @@ fn decide(policy: &RetryPolicy, event: RetryEvent<'_>) -> Decision {
 
 fn decide_for(policy: &RetryPolicy, state: &mut RetryState, event: RetryEvent<'_>, idempotent: bool) -> Decision {
     let (wall, mut rng) = (Duration::from_secs(784_111_777), Rng::with_seed(7));
-    policy.decide(state, event, &mut RetryCx { replayable: true, idempotent, time_left: None, wall, rng: &mut rng })
+    policy.decide(
+        state,
+        event,
+        &mut RetryCx { replayable: true, idempotent, time_left: None, wall, base: None, rng: &mut rng },
+    )
 }
 
 fn failed(kind: Kind, phase: Phase) -> RetryEvent<'static> {
@@ -163,7 +167,14 @@ fn what_is_harmless_is_sent_again_without_a_word_of_the_operator() {
         assert_eq!(decide(&none, event), no, "{event:?}");
     }
     let mut rng = Rng::with_seed(1);
-    let mut cx = RetryCx { replayable: false, idempotent: true, time_left: None, wall: Duration::ZERO, rng: &mut rng };
+    let mut cx = RetryCx {
+        replayable: false,
+        idempotent: true,
+        time_left: None,
+        wall: Duration::ZERO,
+        base: None,
+        rng: &mut rng,
+    };
     assert_eq!(none.decide(&mut RetryState::default(), refused, &mut cx), no, "it is not here any more");
 }
 
@@ -182,7 +193,8 @@ fn retries_end_where_the_request_is_gone_or_the_time_is_up() {
 
     let mut rng = Rng::with_seed(1);
     let mut decide = |replayable, time_left| {
-        let mut cx = RetryCx { replayable, idempotent: true, time_left, wall: Duration::ZERO, rng: &mut rng };
+        let mut cx =
+            RetryCx { replayable, idempotent: true, time_left, wall: Duration::ZERO, base: None, rng: &mut rng };
         policy.decide(&mut RetryState::default(), event, &mut cx)
     };
     assert_eq!(decide(false, None), Decision::No(Refusal::NotReplayable));
