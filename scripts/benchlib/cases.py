@@ -10,11 +10,12 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Goal:
-    """An upper bound: for nuncio's figure itself, or, with peers, for its ratio to the best of them in a round."""
+    """An upper bound: for the figure itself, or, with peers, for its ratio to the best of them in a round."""
 
     metric: str
     limit: float
     peers: tuple = ()
+    of: str = "nuncio"  # or one of its variants
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class Case:
 
     name: str
     title: str
-    kind: str = "load"  # load: requests by the driver; idle: held connections; size: nothing runs
+    # load: requests by the driver; idle: held connections; size: nothing runs; memory, churn, pick: see clusters.py
+    kind: str = "load"
     # wrk: HTTP/1; h2load: HTTP/2 with prior knowledge; ghz: gRPC; l4load: bytes; udp_load: datagrams
     driver: str = "wrk"
     # h1 and h2: nginx; grpc: the gRPC project's interop server; bytes: l4load; datagrams: udp_load
     upstream: str = "h1"
     without: tuple = ()  # proxies that cannot do this
+    only: tuple = ()  # proxies that it is about; empty: all
     variants: tuple = ()  # other set-ups of a proxy that take part
     work: str = ""  # of l4load
     tls: bool = False  # clients come with TLS 1.3; the certificate is ECDSA with P-256
@@ -45,6 +48,9 @@ class Case:
     workers: int = 1
     goals: tuple = ()
 
+    def concerns(self, proxy):
+        return proxy not in self.without and (not self.only or proxy in self.only)
+
     @property
     def client(self):
         """What the load speaks to the proxies."""
@@ -53,6 +59,7 @@ class Case:
         return {"wrk": "h1", "udp_load": "datagrams"}.get(self.driver, "h2")
 
 
+PICKS = ("round_robin_ns", "least_request_ns", "maglev_ns")
 UDP_GOALS = (Goal("cpu_us_per_request", 0.7, ("nginx",)), Goal("cpu_us_per_request", 0.5, ("envoy",)))
 
 CASES = {
@@ -286,6 +293,38 @@ CASES = {
             tls=True,
             metrics=("bytes_per_idle_connection", "rss_idle_mib"),
             goals=(Goal("bytes_per_idle_connection", 12 * KIB),),
+        ),
+        Case(
+            "clusters_policies",
+            "tiny_get with health check, outlier detection, breaker, retry and shadow (0 %) that find nothing to do",
+            only=("nuncio",),
+            variants=("nuncio_policies",),
+            goals=(Goal("cpu_us_per_request", 1.05, ("nuncio",), "nuncio_policies"),),
+        ),
+        Case(
+            "clusters_memory",
+            "memory of one worker with 100 clusters of 10 hosts, and without",
+            kind="memory",
+            only=("nuncio",),
+            variants=("nuncio_clusters",),
+            metrics=("rss_after_load_mib", "more_mib"),
+            goals=(Goal("more_mib", 2.0, (), "nuncio_clusters"),),
+        ),
+        Case(
+            "clusters_churn",
+            "GET of 3 bytes to 5,000 hosts of one cluster, quiet and with 10 % of them changing every second",
+            kind="churn",
+            only=("nuncio",),
+            metrics=("p99_us", "cpu_us_per_request"),
+            goals=(Goal("p99_us", 1.5, ("nuncio",), "nuncio_churn"),),
+        ),
+        Case(
+            "clusters_pick",
+            "picking one of 1,000 hosts",
+            kind="pick",
+            only=("nuncio",),
+            metrics=PICKS,
+            goals=tuple(Goal(metric, 200) for metric in PICKS),
         ),
         Case(
             "size",

@@ -14,7 +14,12 @@ from .cases import MIB, KIB
 
 PROXIES = ("nuncio", "haproxy", "nginx", "envoy")
 # The same programs set up in another way, in the cases that name them.
-VARIANTS = {"haproxy_splice": "haproxy"}
+VARIANTS = {
+    "haproxy_splice": "haproxy",
+    "nuncio_policies": "nuncio",
+    "nuncio_clusters": "nuncio",
+    "nuncio_churn": "nuncio",
+}
 # h2load counts what was under way on a connection that the proxy ended as failed: so over HTTP/2 none may end one.
 ENDLESS = 1_000_000_000
 

@@ -16,6 +16,9 @@ NAMES = {
     "haproxy": "HAProxy",
     "haproxy_splice": "HAProxy with splice",
     "nginx": "nginx",
+    "nuncio_policies": "nuncio with policies",
+    "nuncio_clusters": "nuncio with 100 clusters",
+    "nuncio_churn": "nuncio with changing hosts",
     "envoy": "Envoy",
 }
 # metric: heading, digits after the point
@@ -30,6 +33,10 @@ COLUMNS = {
     "rss_idle_mib": ("RSS idle MiB", 1),
     "pss_idle_mib": ("PSS idle MiB", 1),
     "rss_after_load_mib": ("RSS after load MiB", 1),
+    "more_mib": ("RSS more MiB", 2),
+    "round_robin_ns": ("round robin ns", 0),
+    "least_request_ns": ("least request ns", 0),
+    "maglev_ns": ("maglev ns", 0),
     "rss_full_mib": ("RSS full MiB", 1),
     "connections": ("connections", 0),
     "bytes_per_idle_connection": ("bytes/idle connection", 0),
@@ -76,11 +83,11 @@ def typical(result, name, metric):
     return sum(found) if metric == "errors" else median(found)
 
 
-def ratio(result, metric, peers):
-    """Median over the rounds of nuncio's figure by the best of the peers' in the same round."""
+def ratio(result, metric, peers, of="nuncio"):
+    """Median over the rounds of nuncio's figure, or of a variant's, by the best of the peers' in the same round."""
     ratios = []
     for figures in result["rounds"]:
-        mine = figures.get("nuncio", {}).get(metric)
+        mine = figures.get(of, {}).get(metric)
         theirs = [figures.get(peer, {}).get(metric) for peer in peers]
         # A peer that is missing could have been the best one; a peer at zero allows no ratio.
         if mine is not None and all(theirs):
@@ -90,7 +97,7 @@ def ratio(result, metric, peers):
 
 def judge(result, goal):
     """(figure, reached); None where it could not be measured."""
-    value = ratio(result, goal.metric, goal.peers) if goal.peers else typical(result, "nuncio", goal.metric)
+    value = ratio(result, goal.metric, goal.peers, goal.of) if goal.peers else typical(result, goal.of, goal.metric)
     return value, None if value is None else value <= goal.limit
 
 

@@ -8,7 +8,7 @@ import time
 from contextlib import ExitStack
 from statistics import median
 
-from . import configs, layer4, load, tools
+from . import clusters, configs, layer4, load, tools
 from .cases import IDLE_CONNECTIONS, MIB
 from .idle import IdleConnections, IdleH2Connections, IdleTlsConnections
 from .processes import Server, StartError, file_limit, free_port, machine_cpu_seconds, own_cpu_seconds
@@ -20,11 +20,11 @@ WARM_UP_REQUESTS = 500
 
 def run(case, binaries, options):
     """{"rounds": [{proxy: figures}], "failures": [text]}. A proxy that fails is left out of the later rounds."""
-    binaries = {name: path for name, path in binaries.items() if name not in case.without}
+    binaries = {name: path for name, path in binaries.items() if case.concerns(name)}
     for name in case.variants:
         if configs.VARIANTS[name] in binaries:
             binaries[name] = binaries[configs.VARIANTS[name]]
-    measure = {"load": measure_load, "idle": measure_idle, "size": measure_size}[case.kind]
+    measure = MEASURES[case.kind]
     return measure(case, binaries, options)
 
 
@@ -53,7 +53,7 @@ def start(name, case, binaries, upstream_port):
 
 
 def command(name, setup, binary):
-    commands = layer4.COMMANDS if setup.client in ("bytes", "datagrams") else configs.COMMANDS
+    commands = layer4.COMMANDS if setup.client in ("bytes", "datagrams") else configs.COMMANDS | clusters.COMMANDS
     return commands[name](setup, binary)
 
 
@@ -232,3 +232,17 @@ def measure_size(case, binaries, _options):
         except (OSError, subprocess.CalledProcessError) as error:
             failures.append(f"{case.name}: cargo tree: {getattr(error, 'stderr', '') or error}")
     return {"rounds": [figures], "failures": failures}
+
+
+def measure_memory(case, binaries, options):
+    return clusters.measure_memory(case, binaries, options, start)
+
+
+MEASURES = {
+    "load": measure_load,
+    "idle": measure_idle,
+    "size": measure_size,
+    "memory": measure_memory,
+    "churn": clusters.measure_churn,
+    "pick": clusters.measure_pick,
+}

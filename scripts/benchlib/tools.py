@@ -122,7 +122,7 @@ def go_tool(path, package):
 
 def prepare_load(cases):
     """The programs that make and answer the load of these cases, by name."""
-    drivers = {case.driver for case in cases if case.kind != "size"}
+    drivers = {case.driver for case in cases if case.kind not in ("size", "pick")}
     packaged = sorted(drivers & {"wrk", "h2load"})
     require(["nginx"] + packaged)
     programs = {name: find(name) for name in packaged}

@@ -54,7 +54,8 @@ running one answers POST /explain on its admin port, and knows the health of its
 const DEMO: &str = "\
 nuncio demo [--workers N] [--log-level LEVEL]
 
-Runs the proxy in front of three small built-in servers, one of them slow and one failing, and prints what to try.
+Runs the proxy in front of small built-in servers, and prints what to try: one is slow, one fails, and of three hosts each
+can be broken and mended by a request, to see how it is ejected and returns.
 Everything listens on loopback.
 ";
 

@@ -88,7 +88,7 @@ impl Breaker {
         false
     }
 
-    fn release(&self, priority: Priority, resource: Resource) {
+    pub(super) fn release(&self, priority: Priority, resource: Resource) {
         self.circuit(priority).used[resource as usize].fetch_sub(1, Relaxed);
     }
 

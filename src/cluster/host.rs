@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::health::{Failure, Outcome};
 use super::outlier;
 use crate::runtime::net::Addr;
+use crate::runtime::{Published, Reader};
 use crate::stats::HostStats;
 
 /// An endpoint and what all workers know of it.
@@ -25,6 +26,8 @@ pub struct Host {
     pub zone: Arc<str>,
     /// What subsets are made by.
     pub metadata: Arc<BTreeMap<String, String>>,
+    /// Where new connections go, if that may change while it is the same host: then `address` is where it was first found.
+    pub alternatives: Option<Alternatives>,
     /// 1 to 128.
     weight: AtomicU32,
     flags: AtomicU32,
@@ -95,24 +98,61 @@ pub struct Identity {
     pub priority: u32,
     pub zone: Arc<str>,
     pub metadata: Arc<BTreeMap<String, String>>,
+    pub alternatives: Option<Alternatives>,
 }
+
+/// The addresses of a host that is a name, in the order in which a connect tries them. Replaced by the control thread
+/// whenever the name leads elsewhere.
+#[derive(Debug, Clone)]
+pub struct Alternatives(Arc<Published<Vec<Addr>>>);
+
+impl Alternatives {
+    pub fn new(addresses: Vec<Addr>) -> Alternatives {
+        Alternatives(Arc::new(Published::new(addresses)))
+    }
+
+    /// As they are now. It takes a lock: workers have a reader.
+    pub fn get(&self) -> Arc<Vec<Addr>> {
+        self.0.get()
+    }
+
+    pub fn set(&self, addresses: Vec<Addr>) {
+        if *self.0.get() != addresses {
+            self.0.set(addresses);
+        }
+    }
+
+    pub fn reader(&self) -> Reader<Vec<Addr>> {
+        self.0.reader()
+    }
+}
+
+/// The same ones, wherever they lead.
+impl PartialEq for Alternatives {
+    fn eq(&self, other: &Alternatives) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Alternatives {}
 
 impl Identity {
     /// A host of which nothing but its address is known.
     pub fn of(address: Addr) -> Identity {
-        Identity { address, name: None, priority: 0, zone: Arc::from(""), metadata: Arc::default() }
+        Identity { address, name: None, priority: 0, zone: Arc::from(""), metadata: Arc::default(), alternatives: None }
     }
 }
 
 impl Host {
     pub fn new(identity: Identity, weight: u32) -> Host {
-        let Identity { address, name, priority, zone, metadata } = identity;
+        let Identity { address, name, priority, zone, metadata, alternatives } = identity;
         Host {
             address,
             name,
             priority,
             zone,
             metadata,
+            alternatives,
             weight: AtomicU32::new(weight.max(1)),
             flags: AtomicU32::new(0),
             active_requests: AtomicU32::new(0),
@@ -124,17 +164,6 @@ impl Host {
         }
     }
 
-    /// Who it is.
-    pub fn identity(&self) -> Identity {
-        Identity {
-            address: self.address.clone(),
-            name: self.name.clone(),
-            priority: self.priority,
-            zone: self.zone.clone(),
-            metadata: self.metadata.clone(),
-        }
-    }
-
     /// It is the host that `identity` describes.
     pub fn is(&self, identity: &Identity) -> bool {
         self.address == identity.address
@@ -142,6 +171,25 @@ impl Host {
             && self.name == identity.name
             && self.zone == identity.zone
             && self.metadata == identity.metadata
+            && self.alternatives == identity.alternatives
+    }
+
+    /// All that discovery says of it.
+    pub fn identity(&self) -> Identity {
+        Identity {
+            address: self.address.clone(),
+            name: self.name.clone(),
+            priority: self.priority,
+            zone: self.zone.clone(),
+            metadata: self.metadata.clone(),
+            alternatives: self.alternatives.clone(),
+        }
+    }
+
+    /// Where it is connected to at the moment. Not for workers: see [`HostView::address`](super::HostView::address).
+    pub fn current_address(&self) -> Addr {
+        let current = self.alternatives.as_ref().and_then(|it| it.get().first().cloned());
+        current.unwrap_or_else(|| self.address.clone())
     }
 
     /// Its share, against those of the others. 1 to 128.

@@ -4,8 +4,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::host::Alternatives;
 use super::{Flag, Host};
-use crate::runtime::Rt;
+use crate::runtime::net::Addr;
+use crate::runtime::{Reader, Rt};
 use crate::upstream::h2;
 use crate::upstream::pool::Idle;
 
@@ -15,11 +17,25 @@ pub struct HostView {
     pub idle: Idle,
     /// Connections that carry many requests; they are shared, not taken.
     pub http2: h2::Connections,
+    /// Where new connections go, if that may change.
+    alternatives: Option<Reader<Vec<Addr>>>,
 }
 
 impl HostView {
     pub fn new(shared: Arc<Host>) -> HostView {
-        HostView { shared, idle: Idle::default(), http2: h2::Connections::default() }
+        let alternatives = shared.alternatives.as_ref().map(Alternatives::reader);
+        HostView { shared, idle: Idle::default(), http2: h2::Connections::default(), alternatives }
+    }
+
+    /// Where a new connection goes: the first address that answers, in this order, of `Some`; else where it always was.
+    pub fn alternatives(&self) -> Option<Arc<Vec<Addr>>> {
+        self.alternatives.as_ref().map(Reader::get).filter(|addresses| !addresses.is_empty())
+    }
+
+    /// Where a datagram goes.
+    pub fn address(&self) -> Addr {
+        let current = self.alternatives().and_then(|addresses| addresses.first().cloned());
+        current.unwrap_or_else(|| self.shared.address.clone())
     }
 
     pub fn shared(&self) -> &Arc<Host> {

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::discovery::{self, Finding, Named};
+use super::discovery::{self, Found};
 use super::health::Checks;
 use super::outlier::{self, Outliers};
 use super::roster::Roster;
@@ -32,19 +32,19 @@ pub struct Keeper(#[expect(dead_code, reason = "it lives as long as this")] Owne
 
 impl Keeper {
     pub fn start(control: &Control, cluster: &Arc<Cluster>, resolver: &Resolver) -> Keeper {
-        let (finding, named) = discovery::start(control, cluster, resolver);
+        let (hosts, found) = (cluster.hosts(), Rc::default());
         let outliers = Outliers::new(cluster, control::now());
         let mut keeping = Keeping {
+            _discovery: discovery::start(control, cluster, &hosts, resolver, &found),
+            found,
             checks: Checks::new(cluster),
             checking: BTreeMap::new(),
-            roster: Roster::new(cluster.hosts(), cluster.config.health_check.is_some()),
+            roster: Roster::new(hosts, cluster.config.health_check.is_some()),
             outliers,
             published: MadeOf::default(),
             next_change: None,
             control: control.clone(),
             cluster: cluster.clone(),
-            named,
-            _finding: finding,
         };
         keeping.forget_what_nobody_finds();
         if cluster.config.discovery == Discovery::Static {
@@ -59,6 +59,9 @@ impl Keeper {
 struct Keeping {
     cluster: Arc<Cluster>,
     roster: Roster,
+    /// What discovery says, if the hosts are to be found.
+    found: Rc<Found>,
+    _discovery: Option<Owned>,
     checks: Option<Rc<Checks>>,
     /// By the address of the host in memory, which lives at least as long.
     checking: BTreeMap<*const Host, Owned>,
@@ -67,9 +70,6 @@ struct Keeping {
     /// When the next is due, whatever happens.
     next_change: Option<Instant>,
     control: Control,
-    /// What discovery has found.
-    named: Rc<Named>,
-    _finding: Finding,
     outliers: Option<Outliers>,
 }
 
@@ -124,7 +124,7 @@ impl Keeping {
 
     /// Looks at all that may have changed, and publishes a plan if anything has. Says when to look again, whatever happens.
     fn look(&mut self, now: Instant) -> Option<Instant> {
-        if let Some(named) = self.named.take() {
+        if let Some(named) = self.found.take() {
             self.on_named(&named);
         }
         self.note_passive_failures();

@@ -10,6 +10,7 @@ mod discovery;
 pub mod health;
 mod host;
 mod host_view;
+mod inherited;
 mod keeper;
 mod membership;
 mod originals;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 
 pub use breaker::{Breaker, Permit, Resource};
 pub use health::ClusterHealth;
-pub use host::{Flag, Health, Host, Identity, LastCheck};
+pub use host::{Alternatives, Flag, Health, Host, Identity, LastCheck};
 pub use host_view::HostView;
 pub use keeper::Keeper;
 pub use membership::Membership;
@@ -83,6 +84,13 @@ impl config::Endpoint {
         Some(self.identity_at(self.address.address()?.clone()))
     }
 
+    /// A host that stands for it where nothing runs: one that is found by name has no address.
+    pub(crate) fn assumed_host(&self) -> Arc<Host> {
+        let nowhere = || Addr::Inet(std::net::SocketAddr::from(([0, 0, 0, 0], 0)));
+        let address = self.address.address().cloned().unwrap_or_else(nowhere);
+        Arc::new(Host::new(self.identity_at(address), self.weight))
+    }
+
     /// A host of it.
     fn identity_at(&self, address: Addr) -> Identity {
         Identity {
@@ -95,7 +103,7 @@ impl config::Endpoint {
 }
 
 impl Cluster {
-    /// `known`: hosts of the cluster that it replaces. They are not touched before it is kept.
+    /// `known`: hosts of the cluster that it replaces ([`Cluster::hosts_for`]). They are not touched before it is kept.
     ///
     /// # Errors
     /// A file of its `tls` that cannot be used.

@@ -32,12 +32,6 @@ pub(super) struct Change {
     pub(super) reweighted: usize,
 }
 
-impl Change {
-    pub(super) fn is_nothing(&self) -> bool {
-        *self == Change::default()
-    }
-}
-
 impl Roster {
     /// `checked`: hosts have active checks, and take nothing before their first good one.
     pub(super) fn new(hosts: Vec<Arc<Host>>, checked: bool) -> Roster {
@@ -124,7 +118,7 @@ mod tests {
         assert_eq!(roster.name(&named(&[(A, 1), (B, 1), (A, 1)])), Change { added: 2, ..Change::default() });
         let first = roster.hosts()[0].clone();
         assert_eq!(first.health(), Health::Healthy);
-        assert!(roster.name(&named(&[(A, 1), (B, 1)])).is_nothing());
+        assert_eq!(roster.name(&named(&[(A, 1), (B, 1)])), Change::default());
         assert_eq!(roster.name(&named(&[(A, 3)])), Change { removed: 1, reweighted: 1, ..Change::default() });
         assert!(Arc::ptr_eq(&first, &roster.hosts()[0]) && first.weight() == 3);
         assert_eq!(addresses(&roster), [A]);
@@ -149,7 +143,7 @@ mod tests {
         first.set(Flag::Unchecked, false);
         assert_eq!(roster.name(&[]).removed, 2);
         assert_eq!(addresses(&roster), [A], "the other was not healthy");
-        assert!(roster.name(&[]).is_nothing());
+        assert_eq!(roster.name(&[]), Change::default());
         assert_eq!(roster.release(), 0);
         assert_eq!(roster.name(&named(&[(A, 1)])), Change { added: 1, ..Change::default() });
         roster.name(&[]);

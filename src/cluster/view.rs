@@ -164,7 +164,7 @@ impl ClusterView {
 
     /// Requests of other workers that wait for a permit, while idle connections of ours may hold some for nothing.
     pub fn wanted_elsewhere(&self) -> usize {
-        (self.shared.breaker.used_in_all(Resource::PendingRequests) as usize).saturating_sub(self.pool.waiting())
+        (self.shared.breaker.used_in_all(Resource::PendingRequests) as usize).saturating_sub(self.pool.pending())
     }
 
     /// Somebody waits for a permit, or soon may while an idle connection holds one.

@@ -46,7 +46,7 @@ pub struct Dns {
     pub deny: Vec<Cidr>,
 }
 
-/// Which addresses of a name are hosts.
+/// Which addresses of a name are hosts; of `logical_dns`, in which order they are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DnsFamily {

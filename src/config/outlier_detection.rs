@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::text::{Complaint, Cx, Kind, Node, Object, read, write};
+use super::text::{Cx, Node, Object, read, write};
 use super::{LogPath, access_log};
 
 /// When hosts are ejected, by what comes of requests to them (Envoy's `OutlierDetection`; the names of its fields).
@@ -246,7 +246,7 @@ fn read_latency(cx: &Cx, node: &Node) -> Option<LatencyOutliers> {
     let default = LatencyOutliers::default();
     let mut o = cx.object(node)?;
     let latency = LatencyOutliers {
-        factor: o.optional("factor", default.factor, read_factor),
+        factor: o.optional("factor", default.factor, read::number(1.0..=1000.0)),
         floor: o.optional("floor", default.floor, read::duration),
         minimum_hosts: o.optional("minimum_hosts", default.minimum_hosts, read::integer(2..=1_000_000)),
         request_volume: o.optional("request_volume", default.request_volume, read::integer(1..=1_000_000)),
@@ -254,18 +254,6 @@ fn read_latency(cx: &Cx, node: &Node) -> Option<LatencyOutliers> {
     };
     o.finish();
     Some(latency)
-}
-
-/// At least 1: a host that is no slower than the others is no outlier.
-fn read_factor(cx: &Cx, node: &Node) -> Option<f64> {
-    const FACTOR: &str = "a number from 1 to 1000";
-    if node.kind() != Kind::Number {
-        return cx.wrong_type(node, FACTOR);
-    }
-    match serde_json::from_str::<f64>(node.text) {
-        Ok(factor) if (1.0..=1000.0).contains(&factor) => Some(factor),
-        _ => cx.refuse(node, Complaint::new(format!("{} is out of range", node.text)).expected(FACTOR)),
-    }
 }
 
 fn read_log(cx: &Cx, node: &Node) -> Option<OutlierLog> {

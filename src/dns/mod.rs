@@ -7,7 +7,8 @@ mod files;
 mod hosts;
 mod resolv_conf;
 #[cfg(test)]
-pub(crate) mod testing;
+#[allow(dead_code, reason = "whole-proxy tests use the rest")]
+mod testing;
 #[cfg(test)]
 mod tests;
 

@@ -111,7 +111,8 @@ pub struct Outcome {
     pub clusters: Vec<ClusterAnswer>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub timeouts: Vec<Limit>,
-    /// The route's own keys, as the effective configuration has them: `retry`, `race`, `shadow`, `priority`.
+    /// The route's own keys, as the effective configuration has them: `retry`, `race`, `shadow`, `priority`,
+    /// `hash`, `subset`.
     #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
     pub policies: serde_json::Map<String, Json>,
 }
@@ -136,7 +137,7 @@ pub struct ClusterAnswer {
     /// `upstream.maintenance_mode.NAME`: requests that are refused at once, in percent.
     #[serde(skip_serializing_if = "is_zero")]
     pub maintenance_percent: f64,
-    /// Why no host is listed.
+    /// What is to be known of its hosts as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hosts_are: Option<&'static str>,
     pub hosts: Vec<HostAnswer>,

@@ -1,10 +1,12 @@
 //! The request's way as far as it comes: into a chain, through the routes, to the clusters.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use nuncio_http::{Method, RequestHead};
 
 use super::answer::{Asked, Because, ClusterAnswer, Explanation, Outcome, Seen, Tried};
+use super::clusters::Wish;
 use super::entry::{self, Entered};
 use super::question::Certificate;
 use super::{Question, Scene, clusters, timeouts};
@@ -102,8 +104,9 @@ fn in_force(filters: &[Filter], route: Option<&config::Route>) -> Vec<String> {
 /// What the proxy makes of a head before it looks for a route. The error says what is answered instead.
 fn prepare(head: &mut RequestHead, question: &Question, http: &config::Http) -> Result<(), String> {
     if head.method != Method::Connect {
-        match route::canonicalise(&head.target().to_vec(), PathOptions::from(http)) {
-            Canonical::Target(target) => head.set_target(&target),
+        match route::canonicalise(head.target(), PathOptions::from(http)) {
+            Canonical::Target(Cow::Borrowed(_)) => {}
+            Canonical::Target(Cow::Owned(target)) => head.set_target(&target),
             Canonical::Redirect(location) => {
                 return Err(format!("307: the canonical path is {}", String::from_utf8_lossy(&location)));
             }
@@ -172,6 +175,7 @@ fn outcome(
 ) -> Outcome {
     let base = Outcome { route: Some(route.index), name: route.name.to_string(), ..Outcome::new(percent, "forward") };
     let bad_request = Outcome { action: "respond", status: Some(400), response_flag: Some("DPE"), ..base.clone() };
+    let wish = Wish { priority: config.priority, subset: route.subset.as_ref() };
     let clusters: Vec<ClusterAnswer> = match &route.action {
         Action::Respond(respond) => return Outcome { action: "respond", status: Some(respond.status), ..base },
         Action::Redirect(redirect) => {
@@ -185,9 +189,9 @@ fn outcome(
                 Err(_) => bad_request,
             };
         }
-        Action::Cluster(cluster) => vec![clusters::answer(scene, cluster, 100.0)],
+        Action::Cluster(cluster) => vec![clusters::answer(scene, wish, cluster, 100.0)],
         Action::Clusters(clusters) => {
-            clusters.shares().map(|(percent, cluster)| clusters::answer(scene, cluster, percent)).collect()
+            clusters.shares().map(|(percent, cluster)| clusters::answer(scene, wish, cluster, percent)).collect()
         }
     };
     let mut head = head.clone();
@@ -197,7 +201,7 @@ fn outcome(
             return bad_request;
         }
     }
-    let policies = clusters::section(config, &["retry", "race", "shadow", "priority"]);
+    let policies = clusters::section(config, &["retry", "race", "shadow", "priority", "hash", "subset"]);
     Outcome { forwarded: Some(seen(&head)), clusters, timeouts: timeouts::of_route(config, http), policies, ..base }
 }
 
@@ -236,7 +240,8 @@ fn tcp(
         if failed.is_some() {
             continue;
         }
-        let answer = |(percent, cluster): (f64, &ClusterRef)| clusters::answer(scene, cluster, percent);
+        let answer =
+            |(percent, cluster): (f64, &ClusterRef)| clusters::answer(scene, Wish::default(), cluster, percent);
         let clusters = match &route.action {
             L4Action::Cluster(cluster) => vec![answer((100.0, cluster))],
             L4Action::Clusters(clusters) => clusters.shares().map(answer).collect(),

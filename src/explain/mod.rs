@@ -8,6 +8,7 @@ mod answer;
 mod clusters;
 mod entry;
 mod follow;
+mod hosts;
 mod question;
 mod text;
 mod timeouts;

@@ -62,7 +62,7 @@ pub(super) async fn get(cluster: &Cluster, path: &str, most: usize) -> Result<Ve
 }
 
 async fn get_from(cluster: &Cluster, host: &Host, path: &str, most: usize) -> Result<Vec<u8>, FetchError> {
-    let dialed = dial(cluster, host, &host.address, Offer::Http1).await.map_err(FetchError::Exchange)?;
+    let dialed = dial(cluster, host, &host.current_address(), Offer::Http1).await.map_err(FetchError::Exchange)?;
     let mut head = RequestHead::new(Method::Get, Version::Http11, HeaderList::new());
     head.set_target(path.as_bytes());
     // As Envoy has it.

@@ -118,7 +118,7 @@ impl Builder<'_> {
             }
             return Ok(cluster.clone());
         }
-        let known = current.map(|cluster| cluster.hosts()).unwrap_or_default();
+        let known = current.map(|cluster| cluster.hosts_for(config)).unwrap_or_default();
         let cluster = Cluster::new(name, config, &known, self.registry, self.workers, self.system_roots);
         let mut cluster = Cluster { values: ClusterValues::new(name, self.values), ..cluster.map_err(refused)? };
         if let Some(current) = current {

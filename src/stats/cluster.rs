@@ -84,7 +84,7 @@ scope! {
         update_attempt: Counter,
         update_success: Counter,
         update_failure: Counter,
-        /// There were no hosts.
+        /// A name has no addresses, or a file no endpoints.
         update_empty: Counter,
         /// The hosts were as before.
         update_no_rebuild: Counter,

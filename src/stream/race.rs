@@ -140,11 +140,12 @@ impl Stream {
         asked.extend(sending.current.iter().chain(&sending.race.rivals).map(|it| it.host.clone()));
         let count = sending.race.rivals.len() + 2;
         // While it waits for a retry there is nobody to race.
-        if sending.current.is_none() || count > race.max as usize || !view.tempo.borrow_mut().try_spend() {
+        if sending.current.is_none() || count > race.max as usize {
             return;
         }
         let Ok(host) = self.pick_host(&view, &asked) else { return };
-        if asked.iter().any(|asked| Rc::ptr_eq(asked, &host)) {
+        // Last of all, whether it can be paid for.
+        if asked.iter().any(|asked| Rc::ptr_eq(asked, &host)) || !view.tempo.borrow_mut().try_spend() {
             return;
         }
         view.stats.upstream_rq_race_started.inc();

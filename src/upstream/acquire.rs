@@ -86,10 +86,10 @@ impl Acquire {
         &self.host
     }
 
-    /// When the connect has to be done, while there is one.
+    /// When to poll, even if nobody wakes, while there is a connect.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Connecting { connect, .. } => Some(connect.deadline()),
+            State::Connecting { connect, .. } => Some(connect.wake_at()),
             _ => None,
         }
     }
@@ -198,6 +198,7 @@ impl Acquire {
         };
         self.view.stats.upstream_rq_pending_total.inc();
         self.view.stats.upstream_rq_pending_active.inc();
+        self.view.pool.count_pending(1);
         Ok(Pending { view: self.view.clone(), _permit: permit })
     }
 
@@ -291,5 +292,6 @@ impl Drop for Acquire {
 impl Drop for Pending {
     fn drop(&mut self) {
         self.view.stats.upstream_rq_pending_active.dec();
+        self.view.pool.count_pending(-1);
     }
 }

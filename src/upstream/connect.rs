@@ -5,7 +5,8 @@
 //!    |                                                                             `--> Handshaking --agreed--> done
 //!    `-- refused, no agreement, `connect_timeout` passed whatever the step: error, counted here
 //! ```
-//! Dropping it gives up. It has no timer: who polls it also polls at its `deadline`.
+//! Dropping it gives up. It has no timer: who polls it also polls at its `wake_at`. A host that has several addresses is
+//! connected to at whichever answers first ([`HappyEyeballs`]).
 
 use std::future::Future;
 use std::io::IoSlice;
@@ -17,6 +18,7 @@ use std::time::Instant;
 
 use nuncio_proxy_protocol::{self as proxy_protocol, Command, kind as tlv};
 
+use super::happy_eyeballs::HappyEyeballs;
 use crate::cluster::{ClusterView, HostView};
 use crate::config::ProxyVersion;
 use crate::error::Kind;
@@ -36,6 +38,8 @@ pub struct Connect {
 
 enum State {
     Socket(net::Connect),
+    /// The host has several addresses.
+    Racing(HappyEyeballs),
     Announcing(Box<dyn Transport>),
     Handshaking(Box<tls::Connect>),
     Over,
@@ -51,7 +55,10 @@ pub struct Connected {
 impl Connect {
     /// Starts to connect on behalf of `client`.
     pub fn start(view: &Rc<ClusterView>, host: &Rc<HostView>, client: &ConnectionInfo, rt: &Rt) -> Connect {
-        let state = State::Socket(Stream::connect(rt, &host.address));
+        let state = match host.alternatives() {
+            Some(addresses) => State::Racing(HappyEyeballs::start(&addresses, rt)),
+            None => State::Socket(Stream::connect(rt, &host.address)),
+        };
         let header = view.shared.config.proxy_protocol.map(|version| header(version, Some(client))).unwrap_or_default();
         Connect { view: view.clone(), host: host.clone(), started: rt.now(), header, state }
     }
@@ -61,9 +68,18 @@ impl Connect {
         self.started + self.view.shared.config.connect_timeout
     }
 
+    /// When to poll, even if nobody wakes.
+    pub fn wake_at(&self) -> Instant {
+        let next = match &self.state {
+            State::Racing(eyeballs) => eyeballs.wake_at(),
+            _ => None,
+        };
+        next.map_or(self.deadline(), |next| next.min(self.deadline()))
+    }
+
     pub fn poll(&mut self, task: &mut Context<'_>, rt: &Rt) -> Poll<Result<Connected, Kind>> {
         let now = rt.now();
-        let result = match self.poll_steps(task) {
+        let result = match self.poll_steps(task, rt) {
             Poll::Pending if now >= self.deadline() => {
                 self.view.stats.upstream_cx_connect_timeout.inc();
                 Err(Kind::ConnectTimeout)
@@ -80,11 +96,15 @@ impl Connect {
         Poll::Ready(result)
     }
 
-    fn poll_steps(&mut self, task: &mut Context<'_>) -> Poll<Result<Connected, Kind>> {
+    fn poll_steps(&mut self, task: &mut Context<'_>, rt: &Rt) -> Poll<Result<Connected, Kind>> {
         loop {
             match &mut self.state {
                 State::Socket(connect) => {
                     let stream = ready!(Pin::new(connect).poll(task)).map_err(|_| Kind::Refused)?;
+                    self.state = State::Announcing(Box::new(stream));
+                }
+                State::Racing(eyeballs) => {
+                    let stream = ready!(eyeballs.poll(task, rt)).map_err(|_| Kind::Refused)?;
                     self.state = State::Announcing(Box::new(stream));
                 }
                 State::Announcing(transport) => {

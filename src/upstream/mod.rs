@@ -7,6 +7,7 @@ pub(crate) mod control;
 mod exchange;
 pub mod h1;
 pub mod h2;
+mod happy_eyeballs;
 pub mod pool;
 mod tunnel;
 mod websocket;

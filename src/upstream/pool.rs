@@ -25,6 +25,8 @@ pub struct Pool {
     idle_count: Rc<Cell<usize>>,
     waiting: RefCell<VecDeque<(u64, Waker)>>,
     next_ticket: Cell<u64>,
+    /// Requests of this worker that hold a permit for waiting, in the queue or not.
+    pending: Cell<usize>,
 }
 
 /// The idle connections of one host, the one that was used last at the end.
@@ -172,7 +174,17 @@ impl Pool {
         }
     }
 
-    /// Requests of this worker that wait for a connection.
+    /// One more request of this worker holds a permit for waiting, or one fewer.
+    pub(super) fn count_pending(&self, change: isize) {
+        self.pending.set(self.pending.get().saturating_add_signed(change));
+    }
+
+    /// How many do.
+    pub fn pending(&self) -> usize {
+        self.pending.get()
+    }
+
+    /// Requests of this worker that are queued for a connection.
     pub fn waiting(&self) -> usize {
         self.waiting.borrow().len()
     }

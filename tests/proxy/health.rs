@@ -193,3 +193,28 @@ fn a_reload_keeps_what_is_known_of_hosts() {
         (text.matches("::health_flags::healthy").count() == 2).then_some(())
     });
 }
+
+#[test]
+fn a_host_may_say_itself_that_it_is_not_healthy() {
+    let upstream = Upstream::start();
+    let proxy = checked(&upstream, &json!({}), None);
+    let check = answer(&upstream, None, OK);
+    await_flags(&proxy, "healthy");
+    // The next check waits for its answer meanwhile.
+    let mut check = asked(&upstream, Some(check));
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    let mut server = upstream.accept();
+    server.message();
+    server.send(OK.replace("\r\n\r\n", "\r\nx-envoy-immediate-health-check-fail: true\r\n\r\n"));
+    assert_eq!(client.message().status(), 200);
+    await_flags(&proxy, "/failed_active_hc");
+    proxy.await_stat("cluster.app.health_check.passive_failure", 1);
+    proxy.await_stat("cluster.app.membership_healthy", 0);
+    // It takes as many answers as after any other failure.
+    check.send(OK);
+    let mut check = asked(&upstream, Some(check));
+    assert_eq!(flags(&proxy), "/failed_active_hc");
+    check.send(OK);
+    await_flags(&proxy, "healthy");
+}

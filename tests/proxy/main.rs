@@ -16,6 +16,7 @@ mod circuit_breaker;
 mod client_tls_auth;
 mod connect;
 mod connect_failure;
+mod discovery;
 mod drain;
 mod duplex;
 mod early_response;

@@ -107,6 +107,24 @@ fn a_client_that_waits_to_be_asked_for_its_body_gets_the_answer() {
 }
 
 #[test]
+fn a_body_that_is_needed_is_asked_for() {
+    let calls = with_server(Options::default(), |address| {
+        let mut stream = connect(address);
+        let head = "POST /runtime_modify HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\n\
+                    connection: close\r\ncontent-length: 3\r\n\r\n";
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut asked = [0; 25];
+        stream.read_exact(&mut asked).unwrap();
+        assert_eq!(asked, *b"HTTP/1.1 100 Continue\r\n\r\n");
+        stream.write_all(b"a=1").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    });
+    assert_eq!(calls, [r#"runtime [("a", "1")]"#]);
+}
+
+#[test]
 fn slow_and_idle_clients_are_let_go() {
     let short = Duration::from_millis(100);
     let options = Options { idle_timeout: short, request_timeout: short, ..Options::default() };

@@ -1,4 +1,4 @@
-//! `nuncio demo`: the proxy in front of three built-in servers, and what to try on it.
+//! `nuncio demo`: the proxy in front of built-in servers, and what to try on it.
 
 mod backend;
 
@@ -10,15 +10,20 @@ use crate::admin::logging;
 use crate::config;
 use crate::runtime::net::{Addr, ListenOptions, Listener};
 use crate::server::{self, Options, Started};
-use backend::Manner;
+use backend::{Broken, Manner};
 
 /// Where the demo listens, unless somebody else does.
 const PORT: u16 = 8080;
 const ADMIN_PORT: u16 = 9901;
 
+const BACKENDS: [Manner; 7] =
+    [Manner::Echo, Manner::Slow, Manner::Failing, Manner::Switch, Manner::Host(1), Manner::Host(2), Manner::Host(3)];
+
 pub(super) fn demo(workers: Option<usize>, log_level: Option<log::LevelFilter>) -> ExitCode {
     logging::init(log_level.unwrap_or(log::LevelFilter::Warn));
-    let backends = match [Manner::Echo, Manner::Slow, Manner::Failing].map(backend::start).into_iter().collect() {
+    let broken = Broken::default();
+    let started = BACKENDS.map(|manner| backend::start(manner, broken.clone()));
+    let backends = match started.into_iter().collect() {
         Ok::<Vec<Addr>, std::io::Error>(backends) => backends,
         Err(error) => return exit_status(Err(server::RunError(format!("demo backend: {error}")))),
     };
@@ -39,7 +44,8 @@ fn free_port(port: u16) -> u16 {
 }
 
 fn configuration(backends: &[Addr], port: u16, admin: u16) -> String {
-    let [echo, slow, failing] = [0, 1, 2].map(|at| backends.get(at).map(Addr::to_string).unwrap_or_default());
+    let [echo, slow, failing, switch, one, two, three] =
+        std::array::from_fn(|at| backends.get(at).map(Addr::to_string).unwrap_or_default());
     format!(
         r#"{{
   "admin": {{ "address": "127.0.0.1:{admin}" }},
@@ -54,6 +60,8 @@ fn configuration(backends: &[Addr], port: u16, admin: u16) -> String {
       {{ "name": "patient", "match": {{ "path": {{ "prefix": "/patient" }} }}, "cluster": "slow" }},
       {{ "name": "failing", "match": {{ "path": {{ "prefix": "/failing" }} }}, "cluster": "failing" }},
       {{ "name": "old", "match": {{ "path": {{ "prefix": "/old/" }} }}, "redirect": {{ "prefix": "/new/" }} }},
+      {{ "name": "switch", "match": {{ "path": {{ "prefix": "/demo/" }} }}, "cluster": "switch" }},
+      {{ "name": "hosts", "match": {{ "path": {{ "prefix": "/hosts" }} }}, "cluster": "hosts", "retry": {{ "on": "5xx" }} }},
       {{ "name": "canary", "match": {{ "path": {{ "prefix": "/canary" }} }},
         "clusters": [{{ "name": "echo", "weight": 90 }}, {{ "name": "failing", "weight": 10 }}] }},
       {{ "name": "echo", "cluster": "echo", "request_headers": {{ "set": {{ "x-demo": "from %DOWNSTREAM_REMOTE_ADDRESS%" }} }} }}
@@ -62,7 +70,12 @@ fn configuration(backends: &[Addr], port: u16, admin: u16) -> String {
   "clusters": {{
     "echo": {{ "endpoints": ["{echo}"] }},
     "slow": {{ "endpoints": ["{slow}"] }},
-    "failing": {{ "endpoints": ["{failing}"] }}
+    "failing": {{ "endpoints": ["{failing}"] }},
+    "switch": {{ "endpoints": ["{switch}"] }},
+    "hosts": {{
+      "endpoints": ["{one}", "{two}", "{three}"],
+      "outlier_detection": {{ "consecutive_5xx": 3, "interval": "1s", "base_ejection_time": "10s", "max_ejection_percent": 34 }}
+    }}
   }}
 }}
 "#
@@ -85,6 +98,12 @@ nuncio demo: {url} (admin {admin}), Ctrl-C ends it. Try:
   curl -i --path-as-is {url}/a/../%2e%2e/b a path that climbs above its root: 400
   for i in 1 2 3 4 5 6 7 8 9 10; do curl -s -o /dev/null -w '%{{http_code}} ' {url}/canary; done
 
+  curl {url}/demo/break?host=1             one host of three answers 500 from now on, until /demo/mend?host=1
+  for i in 1 2 3 4 5 6 7 8 9; do curl -s {url}/hosts; done
+                                           nobody sees that: a retry asks another host, and the third 500 ejects this one
+  watch -n 1 'curl -s {admin}/clusters | grep hosts.*health_flags'
+                                           it is out for 10 s, then it is tried again
+
   curl {admin}/stats?usedonly              every number
   curl {admin}/clusters                    every host
   curl {admin}/config_dump                 the configuration, every default filled in
@@ -101,7 +120,7 @@ mod tests {
     #[test]
     fn the_built_in_configuration_is_valid() {
         let backends: Vec<Addr> =
-            (1..4).map(|port| Addr::from(std::net::SocketAddr::from(([127, 0, 0, 1], port)))).collect();
+            (1..=7).map(|port| Addr::from(std::net::SocketAddr::from(([127, 0, 0, 1], port)))).collect();
         let (_, warnings) = config::parse(&configuration(&backends, 0, 0), Path::new("."), "demo").unwrap();
         assert!(warnings.is_empty(), "{warnings:?}");
     }

@@ -1,181 +1,134 @@
-//! Clusters whose endpoints are names: a task for each of them asks, waits, and asks again.
+//! Asks DNS what the finder wants to know, all at once, and passes on what it makes of the answers.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
-use nuncio_dns::{Failure, Name, Outcome};
+use nuncio_dns::{Failure, Outcome};
 
-use super::NamedHost;
-use super::name::families;
-use super::pace::Pace;
-use super::source::{Kind, Source};
-use crate::cluster::Cluster;
-use crate::config::{Discovery, Dns, HostName};
-use crate::dns::Resolver;
-use crate::runtime::control::{self, Control, Owned};
-use crate::stats::{ClusterStats, Handle};
+use super::Found;
+use super::finder::{Answered, Ask, Finder};
+use crate::cluster::{Cluster, Host};
+use crate::config::{Dns, DnsFamily};
+use crate::dns::{Addresses, Families, Resolver};
+use crate::runtime::control::{self, Control, Owned, has_route};
 
-pub(super) fn start(
-    control: &Control,
-    cluster: &Arc<Cluster>,
-    resolver: &Resolver,
-    report: Box<dyn Fn(Vec<NamedHost>)>,
-) -> Vec<Owned> {
-    let dns = cluster.config.dns.clone().unwrap_or_default();
-    let following = Rc::new(Following {
-        before: cluster.hosts().iter().map(|host| (host.identity(), host.weight())).collect(),
-        sources: cluster.config.endpoints.iter().map(|it| RefCell::new(Source::new(it))).collect(),
-        reported: RefCell::new(None),
-        stats: cluster.stats.control(),
-        cluster: cluster.clone(),
-        resolver: resolver.clone(),
-        dns,
-        report,
-    });
-    // What has an address needs no answer.
-    following.report();
-    let names = (0..following.sources.len()).filter(|at| !following.sources[*at].borrow().is_fixed());
-    names.map(|at| control.spawn_owned(follow(following.clone(), at))).collect()
-}
+/// Answers that wait for the finder; whoever has one more waits.
+const WAITING: usize = 64;
 
-/// What the tasks of a cluster share.
-struct Following {
+/// Finds hosts until it is dropped; `known` are those of before.
+pub(super) async fn run(
+    control: Control,
     cluster: Arc<Cluster>,
-    dns: Dns,
+    known: Vec<Arc<Host>>,
     resolver: Resolver,
-    stats: Handle<ClusterStats>,
-    sources: Vec<RefCell<Source>>,
-    /// Hosts that were found under an earlier configuration: they stay until it is known what the names have now.
-    before: Vec<NamedHost>,
-    reported: RefCell<Option<Vec<NamedHost>>>,
-    report: Box<dyn Fn(Vec<NamedHost>)>,
-}
-
-async fn follow(following: Rc<Following>, at: usize) {
+    found: Rc<Found>,
+) {
+    let stats = cluster.stats.control();
+    let dns: Rc<Dns> = Rc::new(cluster.config.dns.clone().unwrap_or_default());
+    let mut finder = Finder::new(&cluster.config, &known, control::now());
+    drop(known);
     let mut rng = fastrand::Rng::new();
-    let mut pace = Pace::default();
-    let mut failing = None;
+    let (answer, answers) = control::channel(WAITING);
+    let mut asking: HashMap<Ask, Owned> = HashMap::new();
+    let mut failing: HashSet<Ask> = HashSet::new();
+    let mut succeeded = false;
     loop {
-        let pause = following.round(at, &mut pace, &mut failing, &mut rng).await;
-        control::sleep(pause).await;
+        let now = control::now();
+        while let Some(ask) = finder.poll_ask(now) {
+            stats.update_attempt.inc();
+            let (resolver, dns, answer, asked) = (resolver.clone(), dns.clone(), answer.clone(), ask.clone());
+            let lookup = async move {
+                let said = look_up(&resolver, &asked, &dns).await;
+                // Nobody listens any more: we are about to be dropped.
+                let _ = answer.send((asked, said)).await;
+            };
+            asking.insert(ask, control.spawn_owned(lookup));
+        }
+        match finder.hosts(has_route) {
+            Some(hosts) => {
+                found.set(hosts);
+                cluster.signal.raise();
+            }
+            None => stats.update_no_rebuild.add(u64::from(succeeded)),
+        }
+        succeeded = false;
+        let received = match finder.poll_timeout() {
+            Some(at) => control::timeout(at.saturating_duration_since(now), answers.recv()).await,
+            None => Some(answers.recv().await),
+        };
+        let Some(Ok((ask, said))) = received else { continue };
+        asking.remove(&ask);
+        tell(&cluster.name, &ask, said.failure(), &mut failing);
+        let answered = match (&ask, said) {
+            (Ask::Addresses(name), Reply::Addresses(said)) => {
+                finder.handle_addresses(name, (said.v4, said.v6), control::now(), &mut rng)
+            }
+            (Ask::Services(name), Reply::Services(said)) => {
+                finder.handle_services(name, said, control::now(), &mut rng)
+            }
+            // No question is answered so.
+            _ => continue,
+        };
+        succeeded = matches!(answered, Answered::Success | Answered::Empty);
+        match answered {
+            Answered::Success => stats.update_success.inc(),
+            Answered::Empty => {
+                stats.update_success.inc();
+                stats.update_empty.inc();
+            }
+            Answered::Failure => stats.update_failure.inc(),
+            Answered::Denied => {
+                stats.update_failure.inc();
+                log::warn!("cluster {}: all addresses of {} are in \"deny\"", cluster.name, ask.name());
+            }
+        }
     }
 }
 
-impl Following {
-    /// Asks once. Says how long to wait before the next time.
-    async fn round(
-        &self,
-        at: usize,
-        pace: &mut Pace,
-        failing: &mut Option<Failure>,
-        rng: &mut fastrand::Rng,
-    ) -> Duration {
-        self.stats.update_attempt.inc();
-        let name = self.sources[at].borrow().name();
-        let outcomes = match name {
-            None => return self.dns.refresh,
-            Some((name, false)) => self.ask_host(at, &name, pace).await,
-            Some((name, true)) => self.ask_service(at, &name, pace).await,
-        };
-        let now = control::now();
-        let source = self.sources[at].borrow();
-        self.tally(&source, &outcomes, failing);
-        let held_until = source.held_until(&self.dns);
-        drop(source);
-        self.report();
-        pace.end_round(now, &self.dns, held_until, rng)
-    }
+/// The answer to a question.
+enum Reply {
+    Addresses(Addresses),
+    Services(Outcome),
+}
 
-    async fn ask_host(&self, at: usize, host: &HostName, pace: &mut Pace) -> Vec<Outcome> {
-        let dns = &self.dns;
-        let addresses = self.resolver.addresses(host, families(dns.family), &dns.resolvers).await;
-        if let Kind::Name(_, _, source) = &mut self.sources[at].borrow_mut().kind {
-            source.hear(control::now(), dns, &addresses, pace);
-        }
-        addresses.v4.into_iter().chain(addresses.v6).collect()
-    }
-
-    async fn ask_service(&self, at: usize, service: &HostName, pace: &mut Pace) -> Vec<Outcome> {
-        let dns = &self.dns;
-        let outcome = self.resolver.services(service, &dns.resolvers).await;
-        let targets: Vec<Name> = match &mut self.sources[at].borrow_mut().kind {
-            Kind::Service(_, source) => {
-                source.hear_services(control::now(), dns, &outcome, pace);
-                source.targets()
-            }
-            _ => Vec::new(),
-        };
-        let ask = |name: Name| async {
-            let host = HostName { name, absolute: true };
-            let addresses = self.resolver.addresses(&host, families(dns.family), &dns.resolvers).await;
-            (host.name, addresses)
-        };
-        let all = control::all(targets.into_iter().map(ask)).await;
-        let mut outcomes = vec![outcome];
-        if let Kind::Service(_, source) = &mut self.sources[at].borrow_mut().kind {
-            for (name, addresses) in all {
-                source.hear_addresses(control::now(), dns, &name, &addresses, pace);
-                outcomes.extend(addresses.v4.into_iter().chain(addresses.v6));
-            }
-            source.end_round(dns.family, control::has_route);
-        }
-        outcomes
-    }
-
-    /// Counts a round, and logs when a name begins or ceases to fail.
-    fn tally(&self, source: &Source, outcomes: &[Outcome], failing: &mut Option<Failure>) {
-        let failure = outcomes.iter().find_map(|outcome| match outcome {
-            Outcome::Failed(failure) => Some(*failure),
+impl Reply {
+    fn failure(&self) -> Option<Failure> {
+        let failure = |outcome: &Outcome| match outcome {
+            Outcome::Failed(why) => Some(*why),
             _ => None,
-        });
-        match failure {
-            Some(_) => self.stats.update_failure.inc(),
-            None => self.stats.update_success.inc(),
+        };
+        match self {
+            Reply::Addresses(Addresses { v4, v6 }) => v4.iter().chain(v6).find_map(failure),
+            Reply::Services(outcome) => failure(outcome),
         }
-        if failure.is_none() && !outcomes.iter().any(|it| matches!(it, Outcome::Answer { .. })) {
-            self.stats.update_empty.inc();
-        }
-        let cluster = &self.cluster.name;
-        match (failure, *failing) {
-            (Some(failure), before) if before != Some(failure) => {
-                log::warn!("cluster {cluster}: {}: {failure}; its hosts stay as they are", source.shown());
-            }
-            (None, Some(_)) => log::info!("cluster {cluster}: {} is resolved again", source.shown()),
-            _ => {}
-        }
-        *failing = failure;
     }
+}
 
-    /// Tells who the hosts are, if that is news.
-    fn report(&self) {
-        let logical = self.cluster.config.discovery == Discovery::LogicalDns;
-        let mut hosts: Vec<NamedHost> = Vec::new();
-        let mut ranks = BTreeSet::new();
-        let sources: Vec<_> = self.sources.iter().map(RefCell::borrow).collect();
-        for source in &sources {
-            source.ranks(&mut ranks);
+async fn look_up(resolver: &Resolver, ask: &Ask, dns: &Dns) -> Reply {
+    let families = match dns.family {
+        DnsFamily::V4 => Families::V4,
+        DnsFamily::V6 => Families::V6,
+        DnsFamily::Auto | DnsFamily::V4Preferred | DnsFamily::All => Families::Both,
+    };
+    match ask {
+        Ask::Addresses(name) => Reply::Addresses(resolver.addresses(name, families, &dns.resolvers).await),
+        Ask::Services(name) => Reply::Services(resolver.services(name, &dns.resolvers).await),
+    }
+}
+
+/// Says so when a name begins or ceases to fail.
+fn tell(cluster: &str, ask: &Ask, failure: Option<Failure>, failing: &mut HashSet<Ask>) {
+    let (name, known) = (ask.name(), failing.contains(ask));
+    match failure {
+        Some(why) if !known => {
+            log::warn!("cluster {cluster}: {name}: {why}; its hosts stay as they are");
+            failing.insert(ask.clone());
         }
-        let ranks: Vec<u16> = ranks.into_iter().collect();
-        for source in &sources {
-            source.hosts(&self.dns, logical, &ranks, control::has_route, &mut hosts);
+        None if known => {
+            log::info!("cluster {cluster}: {name} is resolved again");
+            failing.remove(ask);
         }
-        if !sources.iter().all(|source| source.is_known(&self.dns)) {
-            let new = |host: &&NamedHost| !hosts.iter().any(|(identity, _)| identity.address == host.0.address);
-            let kept: Vec<NamedHost> = self.before.iter().filter(new).cloned().collect();
-            hosts.extend(kept);
-            if hosts.is_empty() {
-                // Nothing is known yet: that is no news.
-                return;
-            }
-        }
-        if self.reported.borrow().as_ref() == Some(&hosts) {
-            self.stats.update_no_rebuild.inc();
-            return;
-        }
-        *self.reported.borrow_mut() = Some(hosts.clone());
-        (self.report)(hosts);
+        _ => {}
     }
 }

@@ -1,65 +1,60 @@
-//! Where hosts come from, other than the configuration itself: names that DNS knows, and files. A task for each name or
-//! file asks again and again; what it learns goes into state machines that see no socket and no clock, and what comes of
-//! all of them, to the cluster's keeper. Nobody waits for any of this.
+//! Discovery: finds the hosts of a cluster whose configuration does not list them. It runs on the control thread, a task for
+//! each such cluster, and hands lists of hosts to the cluster's keeper. What cannot be found out changes nothing.
 //!
-//! ```text
-//!   Resolver --answers--> NameSource, ServiceSource --hosts--+
-//!   file ------endpoints-------------------------------------+--> Named --> keeper
-//! ```
-//! What a failure does to hosts that were found is the same everywhere: nothing ([`slot`]).
+//! * `finder`: the hosts by what DNS says, of `addresses` of names and of SRV records (`srv`); each `question` has its own
+//!   time. Sans-IO.
+//! * `dns`: asks what the finder wants to know.
+//! * `file`: the hosts that a file lists.
 
+mod addresses;
 mod dns;
 mod file;
-mod name;
-mod pace;
-mod service;
-mod slot;
-mod source;
-#[cfg(test)]
-mod tests;
+mod finder;
+mod question;
+mod srv;
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Cluster, Identity};
+use super::{Cluster, Host, Identity};
 use crate::config::Discovery;
 use crate::dns::Resolver;
 use crate::runtime::control::{Control, Owned};
 
-/// A host and its weight, 1 to 128.
-pub(super) type NamedHost = (Identity, u32);
+/// The newest list of hosts, with their weights, on its way to the keeper.
+#[derive(Default)]
+pub(super) struct Found(Cell<Option<Vec<(Identity, u32)>>>);
 
-/// What was found last, until the keeper takes it.
-#[derive(Debug, Default)]
-pub(super) struct Named(RefCell<Option<Vec<NamedHost>>>);
+impl Found {
+    fn set(&self, hosts: Vec<(Identity, u32)>) {
+        self.0.set(Some(hosts));
+    }
 
-impl Named {
-    pub(super) fn take(&self) -> Option<Vec<NamedHost>> {
-        self.0.borrow_mut().take()
+    /// A list that has not been taken yet.
+    pub(super) fn take(&self) -> Option<Vec<(Identity, u32)>> {
+        self.0.take()
     }
 }
 
-/// Tasks that end with this.
-pub(super) struct Finding(#[expect(dead_code, reason = "they live as long as this")] Vec<Owned>);
-
-/// Starts to look for the hosts of a cluster, if they have to be looked for. Whatever is found stands in what is returned, and
-/// the cluster's signal is raised.
-pub(super) fn start(control: &Control, cluster: &Arc<Cluster>, resolver: &Resolver) -> (Finding, Rc<Named>) {
-    let named = Rc::<Named>::default();
-    let report = {
-        let (cluster, named) = (cluster.clone(), named.clone());
-        move |hosts: Vec<NamedHost>| {
-            *named.0.borrow_mut() = Some(hosts);
-            cluster.signal.raise();
-        }
-    };
-    let tasks = match cluster.config.discovery {
-        Discovery::Static | Discovery::OriginalDst => Vec::new(),
-        Discovery::File => vec![control.spawn_owned(file::follow(cluster.clone(), report))],
+/// Starts to find the hosts of a cluster, if there is anything to find; each change of [`Found`] raises its signal.
+/// `known`: its hosts at the start.
+pub(super) fn start(
+    control: &Control,
+    cluster: &Arc<Cluster>,
+    known: &[Arc<Host>],
+    resolver: &Resolver,
+    found: &Rc<Found>,
+) -> Option<Owned> {
+    let (cluster, found) = (cluster.clone(), found.clone());
+    match cluster.config.discovery {
+        Discovery::Static | Discovery::OriginalDst => None,
         Discovery::StrictDns | Discovery::LogicalDns | Discovery::Srv => {
-            dns::start(control, cluster, resolver, Box::new(report))
+            Some(control.spawn_owned(dns::run(control.clone(), cluster, known.to_vec(), resolver.clone(), found)))
         }
-    };
-    (Finding(tasks), named)
+        Discovery::File => {
+            let path = cluster.config.file.clone()?;
+            Some(control.spawn_owned(file::run(cluster, path, found)))
+        }
+    }
 }

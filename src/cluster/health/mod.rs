@@ -126,6 +126,9 @@ impl Checks {
                 host.set(Flag::Degraded, degraded);
             }
             host.set(Flag::Unchecked, false);
+            if matches!(outcome, Outcome::Healthy { .. }) {
+                self.cluster.on_check_passed(&host);
+            }
             counted.set(checker.is_healthy(), host.has(Flag::Degraded));
             if transition.is_change() {
                 changed();

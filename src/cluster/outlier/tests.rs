@@ -196,6 +196,7 @@ fn a_good_check_ends_an_ejection() {
     // Of before.
     sim.hosts[1].outlier.on_check_passed();
     sim.run(seconds(5), 100, |at, _| status(at == 1));
+    sim.look();
     assert_eq!(sim.ejected(), [1]);
     sim.hosts[1].outlier.on_check_passed();
     sim.look();

@@ -102,6 +102,14 @@ impl Plan {
         self.groups
     }
 
+    /// What requests that ask for this subset get, for those who show it; `None`: no host at all.
+    pub fn selection(&self, subset: Option<&SubsetKey>) -> Option<&Selection> {
+        match self.select(subset) {
+            Selected::All(selection) | Selected::Subset(selection) => Some(selection),
+            Selected::Fallback(selection) => selection,
+        }
+    }
+
     pub(super) fn select(&self, subset: Option<&SubsetKey>) -> Selected<'_> {
         match &self.subsets {
             None => Selected::All(&self.all),

@@ -14,6 +14,8 @@ mod asked;
 mod date;
 mod pause;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 
 use std::time::Duration;

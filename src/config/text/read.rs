@@ -118,7 +118,7 @@ pub(crate) fn percent(cx: &Cx, node: &Node) -> Option<f64> {
     if node.kind() != Kind::Number {
         return cx.wrong_type(node, PERCENT);
     }
-    match serde_json::from_str::<f64>(node.text) {
+    match node.text.parse::<f64>() {
         // Adding zero makes a negative zero positive.
         Ok(percent) if (0.0..=100.0).contains(&percent) => Some(percent + 0.0),
         _ => cx.refuse(node, Complaint::new(format!("{} is out of range", node.text)).expected(PERCENT)),
@@ -132,7 +132,7 @@ pub(crate) fn number(range: RangeInclusive<f64>) -> impl Fn(&Cx, &Node) -> Optio
         if node.kind() != Kind::Number {
             return cx.wrong_type(node, &expected);
         }
-        match serde_json::from_str::<f64>(node.text) {
+        match node.text.parse::<f64>() {
             // Adding zero makes a negative zero positive.
             Ok(number) if range.contains(&number) => Some(number + 0.0),
             _ => cx.refuse(node, Complaint::new(format!("{} is out of range", node.text)).expected(expected)),

@@ -94,13 +94,13 @@ type Attempt = Result<(Connected, Instant), Kind>;
 async fn attempt(session: &mut Session, view: &Rc<ClusterView>, host: &Rc<HostView>) -> Result<Attempt, End> {
     let rt = session.rt().clone();
     let mut connect = Connect::start(view, host, &session.info().connection, &rt);
-    session.timer.set(Some(connect.deadline()));
     std::future::poll_fn(|task| {
-        // The timer wakes; whether time is up the connect itself knows.
-        let _ = session.timer.poll(task);
         if let Poll::Ready(result) = connect.poll(task, &rt) {
             return Poll::Ready(Ok(result.map(|connected| (connected, connect.deadline()))));
         }
+        // The timer wakes; whether time is up the connect itself knows.
+        session.timer.set(Some(connect.wake_at()));
+        let _ = session.timer.poll(task);
         match session.transport.poll_hangup(task) {
             Poll::Ready(Hangup::Reset) => Poll::Ready(Err(End::Client)),
             // It may have sent what it had to say, and wait for the answer.

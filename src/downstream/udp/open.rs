@@ -125,7 +125,7 @@ impl Listener {
             return Err(Refusal::Connections);
         };
         // The configuration refuses routes to clusters with a UNIX socket.
-        let address = host.address.inet().ok_or(Refusal::NoHost)?;
+        let address = host.address().inet().ok_or(Refusal::NoHost)?;
         let index = self.table.next_index();
         let upstream = UdpConnection::connect(address);
         let upstream = upstream.and_then(|upstream| self.set.add(&upstream, index, Trigger::Level).map(|()| upstream));

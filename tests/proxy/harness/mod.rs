@@ -2,6 +2,9 @@
 //! top to bottom: it plays the client and the upstream in turn, and each step has a deadline.
 
 mod clock;
+#[allow(dead_code, reason = "tests of the resolver itself use the rest")]
+#[path = "../../../src/dns/testing.rs"]
+pub(crate) mod dns;
 mod file;
 pub(crate) mod h2;
 mod head;

@@ -18,7 +18,11 @@ pub(crate) struct Server {
 impl Server {
     /// Answers every request with 200 and `body`.
     pub(crate) fn answering(body: &'static str) -> Server {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
+        Server::on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind"), body)
+    }
+
+    /// The same on a socket that is there already.
+    pub(crate) fn on(listener: TcpListener, body: &'static str) -> Server {
         let address: SocketAddr = listener.local_addr().expect("bound");
         let accept = move || listener.accept().ok().map(|(socket, _)| Wire::tcp(socket, "server"));
         Server::serve(address.to_string(), accept, body)

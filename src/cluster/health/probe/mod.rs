@@ -24,10 +24,11 @@ const BODY: usize = 1024;
 pub(super) struct Prober {
     cluster: Arc<Cluster>,
     host: Arc<Host>,
-    /// The host's, or another port of it.
-    address: Addr,
+    /// In place of the host's.
+    port: Option<u16>,
     question: Question,
-    kept: Option<Connection>,
+    /// And where it leads.
+    kept: Option<(Connection, Addr)>,
     stats: Handle<HealthCheckStats>,
 }
 
@@ -71,14 +72,6 @@ impl Prober {
         settings: &HealthCheck,
         stats: Handle<HealthCheckStats>,
     ) -> Prober {
-        let address = match (&host.address, settings.port) {
-            (Addr::Inet(address), Some(port)) => {
-                let mut address = *address;
-                address.set_port(port);
-                Addr::Inet(address)
-            }
-            (address, _) => address.clone(),
-        };
         let called = host.name.as_deref().unwrap_or(&cluster.name);
         let question = match &settings.probe {
             Probe::Http(probe) => Question::Http(Box::new(HttpRequest::new(probe, called))),
@@ -86,21 +79,37 @@ impl Prober {
             Probe::Tcp(probe) => Question::Tcp(tcp::Exchange::new(probe)),
             Probe::Redis(probe) => Question::Redis(redis::Command::new(probe)),
         };
-        Prober { cluster, host, address, question, kept: None, stats }
+        Prober { cluster, host, port: settings.port, question, kept: None, stats }
+    }
+
+    /// Where the next check goes.
+    fn address(&self) -> Addr {
+        match (self.host.current_address(), self.port) {
+            (Addr::Inet(mut address), Some(port)) => {
+                address.set_port(port);
+                Addr::Inet(address)
+            }
+            (address, _) => address,
+        }
     }
 
     /// Checks once. What is cut off by the time limit leaves no connection behind.
     pub(super) async fn check(&mut self, settings: &HealthCheck) -> Result<Outcome, Refusal> {
-        let kept = self.kept.take();
-        let answer = control::timeout(settings.timeout, self.ask(kept)).await;
+        let address = self.address();
+        let kept = self.kept.take().filter(|(_, to)| *to == address).map(|(connection, _)| connection);
+        let answer = control::timeout(settings.timeout, self.ask(kept, &address)).await;
         let timeout = || Refusal { failure: Failure::Timeout, why: format!("no answer within {:?}", settings.timeout) };
         let (outcome, connection) = answer.unwrap_or_else(|| Err(timeout()))?;
-        self.kept = connection.filter(|_| settings.reuse_connection);
+        self.kept = connection.filter(|_| settings.reuse_connection).map(|connection| (connection, address));
         Ok(outcome)
     }
 
     /// Asks on the kept connection, or, where that turns out to be closed, on a new one.
-    async fn ask(&mut self, kept: Option<Connection>) -> Result<(Outcome, Option<Connection>), Refusal> {
+    async fn ask(
+        &mut self,
+        kept: Option<Connection>,
+        address: &Addr,
+    ) -> Result<(Outcome, Option<Connection>), Refusal> {
         if let Some(mut connection) = kept
             && connection.is_reusable().await
         {
@@ -112,7 +121,7 @@ impl Prober {
             }
         }
         let network = |error: ControlError| Refusal::network(error.to_string());
-        let dialed = dial(&self.cluster, &self.host, &self.address, Offer::Configured).await.map_err(network)?;
+        let dialed = dial(&self.cluster, &self.host, address, Offer::Configured).await.map_err(network)?;
         let http2 = match &self.question {
             Question::Tcp(_) | Question::Redis(_) => None,
             Question::Grpc(_) => Some(true),

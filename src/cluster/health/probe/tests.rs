@@ -327,7 +327,8 @@ fn http2_answers_over_one_connection() {
 #[test]
 fn grpc_answers() {
     let cluster = r#""protocol": "h2", "health_check": { "type": "grpc", "service_name": "shop", "timeout": "20s" }"#;
-    let rows: [(u16, &'static [(&str, &str)], &'static [u8], &str); 7] = [
+    type Row = (u16, &'static [(&'static str, &'static str)], &'static [u8], &'static str);
+    let rows: [Row; 7] = [
         (200, &[], b"\0\0\0\0\x02\x08\x01", "healthy"),
         (200, &[], b"\0\0\0\0\x02\x08\x02", "Active: NOT_SERVING"),
         (200, &[], b"\0\0\0\0\0", "Active: UNKNOWN"),
