@@ -240,7 +240,7 @@ impl Host {
         *self.healthy_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those that [`Host::try_connect`] has counted.
+    /// Those that a limit of connections has counted.
     pub fn connections(&self) -> u32 {
         self.connections.load(Relaxed)
     }

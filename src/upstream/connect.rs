@@ -6,7 +6,7 @@
 //!    `-- refused, no agreement, `connect_timeout` passed whatever the step: error, counted here
 //! ```
 //! Dropping it gives up. It has no timer: who polls it also polls at its `wake_at`. A host that has several addresses is
-//! connected to at whichever answers first ([`HappyEyeballs`]).
+//! connected to at whichever answers first (`happy_eyeballs`).
 
 use std::future::Future;
 use std::io::IoSlice;
