@@ -2,22 +2,21 @@
 
 use serde::Serialize;
 
-use super::text::{Cx, Node, read, write};
+use super::text::{Cx, Node};
+use super::{Percent, percent};
 
 /// Fire and forget: a copy never slows a request (Envoy's `request_mirror_policies`).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Shadow {
     pub cluster: String,
-    /// Of the requests, 0 to 100. Default 100.
-    #[serde(serialize_with = "write::percent")]
-    pub percent: f64,
+    /// Of the requests. Default 100. A runtime value may stand over it (Envoy's `runtime_fraction`).
+    pub percent: Percent,
 }
 
 pub(super) fn read(cx: &Cx, node: &Node) -> Option<Shadow> {
     let mut o = cx.object(node)?;
-    o.later(&["runtime"]);
     let cluster = o.required("cluster", Cx::cluster);
-    let percent = o.optional("percent", 100.0, read::percent);
+    let percent = o.optional("percent", Percent::fixed(100.0), percent::read(100.0));
     o.finish();
     Some(Shadow { cluster: cluster?, percent })
 }

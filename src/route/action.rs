@@ -6,6 +6,7 @@ use super::path::PathOptions;
 use super::redirect::Redirect;
 use super::table::BuildError;
 use crate::config;
+use crate::runtime_values::{RuntimePercent, RuntimeValues};
 
 #[derive(Debug, Clone)]
 pub enum Action {
@@ -23,17 +24,20 @@ pub struct ClusterRef {
 }
 
 /// Copies of requests go to this cluster.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Shadow {
     pub cluster: ClusterRef,
-    /// Of the requests, 0 to 100.
-    pub percent: f64,
+    /// Of the requests.
+    pub share: RuntimePercent,
 }
 
 impl Shadow {
-    pub(super) fn new(shadow: &config::Shadow, resolve: &impl Fn(&str) -> usize) -> Shadow {
+    pub(super) fn new(shadow: &config::Shadow, values: &mut RuntimeValues, resolve: &impl Fn(&str) -> usize) -> Shadow {
         let name = shadow.cluster.as_str();
-        Shadow { cluster: ClusterRef { name: name.into(), slot: resolve(name) }, percent: shadow.percent }
+        Shadow {
+            cluster: ClusterRef { name: name.into(), slot: resolve(name) },
+            share: RuntimePercent::new(&shadow.percent, None, values),
+        }
     }
 }
 

@@ -211,7 +211,11 @@ mod tests {
         let broken = Broken::default();
         for (target, says, state) in [
             ("/demo/break?host=2", Some("host 1 is well\nhost 2 answers 500\nhost 3 is well\n"), [false, true, false]),
-            ("/demo/break?host=3", Some("host 1 is well\nhost 2 answers 500\nhost 3 answers 500\n"), [false, true, true]),
+            (
+                "/demo/break?host=3",
+                Some("host 1 is well\nhost 2 answers 500\nhost 3 answers 500\n"),
+                [false, true, true],
+            ),
             ("/demo/mend?host=2", Some("host 1 is well\nhost 2 is well\nhost 3 answers 500\n"), [false, false, true]),
             ("/demo/break?host=0", None, [false, false, true]),
             ("/demo/break?host=4", None, [false, false, true]),

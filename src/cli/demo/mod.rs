@@ -16,15 +16,8 @@ use backend::{Broken, Manner};
 const PORT: u16 = 8080;
 const ADMIN_PORT: u16 = 9901;
 
-const BACKENDS: [Manner; 7] = [
-    Manner::Echo,
-    Manner::Slow,
-    Manner::Failing,
-    Manner::Switch,
-    Manner::Host(1),
-    Manner::Host(2),
-    Manner::Host(3),
-];
+const BACKENDS: [Manner; 7] =
+    [Manner::Echo, Manner::Slow, Manner::Failing, Manner::Switch, Manner::Host(1), Manner::Host(2), Manner::Host(3)];
 
 pub(super) fn demo(workers: Option<usize>, log_level: Option<log::LevelFilter>) -> ExitCode {
     logging::init(log_level.unwrap_or(log::LevelFilter::Warn));
