@@ -9,7 +9,7 @@ use super::{Percent, percent};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Shadow {
     pub cluster: String,
-    /// Of the requests, 0 to 100. Default 100.
+    /// Of the requests. Default 100. A runtime value may stand over it (Envoy's `runtime_fraction`).
     pub percent: Percent,
 }
 

@@ -32,10 +32,12 @@ pub struct Shadow {
 }
 
 impl Shadow {
-    pub(super) fn new(shadow: &config::Shadow, resolve: &impl Fn(&str) -> usize, values: &mut RuntimeValues) -> Shadow {
+    pub(super) fn new(shadow: &config::Shadow, values: &mut RuntimeValues, resolve: &impl Fn(&str) -> usize) -> Shadow {
         let name = shadow.cluster.as_str();
-        let share = RuntimePercent::new(&shadow.percent, None, values);
-        Shadow { cluster: ClusterRef { name: name.into(), slot: resolve(name) }, share }
+        Shadow {
+            cluster: ClusterRef { name: name.into(), slot: resolve(name) },
+            share: RuntimePercent::new(&shadow.percent, None, values),
+        }
     }
 }
 

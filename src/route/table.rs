@@ -144,7 +144,7 @@ impl Route {
             priority: config.priority,
             retry: config.retry.as_ref().map(RetryPolicy::new).transpose()?.unwrap_or_default(),
             race: config.race.clone(),
-            shadow: config.shadow.iter().map(|shadow| Shadow::new(shadow, resolve, values)).collect(),
+            shadow: config.shadow.iter().map(|shadow| Shadow::new(shadow, values, resolve)).collect(),
             hash: config.hash.clone(),
             subset: (!config.subset.is_empty())
                 .then(|| SubsetKey::new(config.subset.iter().map(|(key, value)| (&**key, &**value)))),

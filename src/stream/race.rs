@@ -237,8 +237,12 @@ impl Stream {
 
     /// The rival at this place is the one that counts now; what it replaces is given up.
     fn change_places(&mut self, at: usize) {
+        // What was held of the other's answer is not this one's.
+        self.response.forget();
         let Some(sending) = self.attempt.0.as_deref_mut() else { return };
         let rival = sending.race.rivals.swap_remove(at);
+        // A slow try may win while the next one waits for its time: that one is not wanted any more.
+        sending.pause = None;
         self.info.host = Some(rival.host.clone());
         if let Some(since) = rival.since {
             self.info.times.upstream_ready = Some(since);

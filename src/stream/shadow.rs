@@ -176,7 +176,6 @@ enum Step {
 
 impl Copying {
     async fn run(mut self) {
-        self.timer.set(Some(self.deadline));
         let done = std::future::poll_fn(|task| self.poll(task)).await;
         self.queue.over.set(true);
         let stats = &self.copy.view.stats;
@@ -205,12 +204,18 @@ impl Copying {
             if self.queue.over.get() {
                 return Poll::Ready(Err(Error::local(Kind::Local("shadow_given_up"))));
             }
-            if self.timer.poll(task).is_ready() {
+            if self.deadline <= self.rt.now() {
                 return Poll::Ready(Err(Error::local(Kind::Local("shadow_timeout"))));
             }
             match self.step(task) {
                 Ok(Step::Moved) => {}
-                Ok(Step::Waits) => return Poll::Pending,
+                Ok(Step::Waits) => {
+                    // The connect has no timer of its own.
+                    self.timer.set(self.attempt.deadline().into_iter().chain([self.deadline]).min());
+                    if self.timer.poll(task).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
                 Ok(Step::Done) => return Poll::Ready(Ok(())),
                 Err(error) => return Poll::Ready(Err(error)),
             }
@@ -267,7 +272,8 @@ impl Stream {
             return;
         }
         let Some(head) = &self.info.request else { return };
-        for shadow in route.shadow.iter().filter(|shadow| shadow.share.is_hit(&mut fastrand::Rng::new())) {
+        let mut rng = fastrand::Rng::new();
+        for shadow in route.shadow.iter().filter(|shadow| shadow.share.is_hit(&mut rng)) {
             let view = &self.listener.clusters[shadow.cluster.slot];
             let Some(view) = view.serving(&self.info.connection) else { continue };
             let mut head = head.clone();

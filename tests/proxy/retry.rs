@@ -187,6 +187,29 @@ fn a_try_has_its_own_limit_of_time() {
 }
 
 #[test]
+fn a_slow_try_that_wins_in_the_pause_before_the_next_is_the_last() {
+    let upstream = Upstream::start();
+    let pause = Duration::from_millis(300);
+    let retry = json!({ "on": ["5xx"], "per_try_timeout": "100ms", "back_off": { "base": "300ms", "max": "300ms" } });
+    let route = json!({ "cluster": "app", "retry": retry });
+    let proxy = Proxy::between(
+        &upstream,
+        json!({ "http": { "trusted_proxies": ["127.0.0.0/8"] }, "routes": [route] }),
+        json!({}),
+    );
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nhost: a\r\nx-envoy-hedge-on-per-try-timeout: true\r\n\r\n");
+    let mut slow = upstream.accept();
+    slow.head();
+    proxy.await_stat("cluster.app.upstream_rq_per_try_timeout", 1);
+    slow.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no");
+    // The next try would begin meanwhile.
+    std::thread::sleep(pause);
+    slow.send("k");
+    assert_eq!(client.message().text(), "ok");
+}
+
+#[test]
 fn the_routes_timeout_holds_over_all_tries() {
     let (address, _guard) = blackhole();
     let route = json!({ "timeout": "300ms" });

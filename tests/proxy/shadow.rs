@@ -58,6 +58,25 @@ fn nobody_waits_for_a_cluster_of_copies() {
     assert_eq!(client.message().text(), "ok");
     proxy.await_stat("cluster.other.upstream_rq_shadow_dropped", 2);
     assert_eq!(proxy.stat("cluster.other.upstream_rq_shadow"), 1);
+    assert_eq!(proxy.stat("cluster.other.upstream_cx_connect_timeout"), 1, "not only when the request's time is over");
+}
+
+#[test]
+fn a_share_changes_with_its_runtime_value() {
+    let (primary, other) = (Upstream::start(), Upstream::start());
+    let share = json!({ "key": "copies", "default": 0 });
+    let proxy = proxy(&primary, json!({ "endpoints": [other.address()] }), share);
+    let (mut client, mut server) = (proxy.client(), None);
+    for copies in [0, 100] {
+        assert_eq!(proxy.admin("POST", &format!("/runtime_modify?copies={copies}")).status(), 200);
+        client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+        let server = server.get_or_insert_with(|| primary.accept());
+        server.head();
+        server.send(OK);
+        assert_eq!(client.message().text(), "ok");
+        assert_eq!(proxy.stat("cluster.other.upstream_rq_shadow"), copies / 100);
+    }
+    other.accept().head();
 }
 
 #[test]
