@@ -18,7 +18,7 @@ use nuncio_http::ResponseHead;
 use super::attempt::{Sending, State, Try};
 use super::report::{report_rival, report_rival_head, report_slow};
 use super::run::Stream;
-use crate::cluster::{ClusterView, Decision, HostView, RetryCx, RetryEvent};
+use crate::cluster::{ClusterView, Decision, HostView, Permit, Resource, RetryCx, RetryEvent};
 use crate::error::{Error, Kind, Phase};
 use crate::route::Route;
 use crate::upstream::acquire::Acquire;
@@ -35,6 +35,8 @@ pub(super) struct Racing {
     /// One more host is asked then.
     due: Option<Instant>,
     rivals: Vec<Try>,
+    /// One for each host that was asked besides: it is a request of the cluster like any other.
+    permits: Vec<Permit>,
     /// The head by which a rival has won.
     won: Option<FromUpstream>,
 }
@@ -145,7 +147,11 @@ impl Stream {
         }
         let Ok(host) = self.pick_host(&view, &asked) else { return };
         // Last of all, whether it can be paid for.
-        if asked.iter().any(|asked| Rc::ptr_eq(asked, &host)) || !view.tempo().borrow_mut().try_spend() {
+        if asked.iter().any(|asked| Rc::ptr_eq(asked, &host)) {
+            return;
+        }
+        let Some(permit) = Permit::try_new(&view, route.priority, Resource::Requests) else { return };
+        if !view.tempo().borrow_mut().try_spend() {
             return;
         }
         view.stats.upstream_rq_race_started.inc();
@@ -154,6 +160,7 @@ impl Stream {
         let rival = Try::new(host, acquire);
         if let Some(sending) = self.attempt.0.as_deref_mut() {
             sending.race.rivals.push(rival);
+            sending.race.permits.push(permit);
             sending.race.due = again.filter(|_| count < race.max as usize);
         }
         self.moved = true;
