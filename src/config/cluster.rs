@@ -214,6 +214,9 @@ pub(super) fn read(cx: &Cx, node: &Node, dns: &Dns) -> Option<Cluster> {
         file: hosts.file,
         dns: hosts.dns,
     };
+    if discovery == Discovery::OriginalDst && cluster.balancing != Balancing::default() {
+        cx.warn(node, "nothing is balanced where \"discovery\" is \"original_dst\": a client has one host to go to");
+    }
     if cluster.proxy_protocol.is_some() && cluster.protocol == ClusterProtocol::H2 {
         cx.refuse::<()>(node, "has \"proxy_protocol\", but connections of \"protocol\": \"h2\" are shared by clients");
     }

@@ -207,7 +207,10 @@ impl Stream {
                 }
                 Ok(FromUpstream::Part(_)) => return Poll::Ready(Err(())),
                 Err(error) => {
-                    report_rival(&sending.view, rival, error);
+                    // A kept connection that had died says nothing of its host.
+                    if error.kind != Kind::Closed || !exchange.is_reused() {
+                        report_rival(&sending.view, rival, error);
+                    }
                     return Poll::Ready(Err(()));
                 }
             }

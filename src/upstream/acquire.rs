@@ -126,7 +126,9 @@ impl Acquire {
                         return Poll::Ready(Ok(ready));
                     }
                     if self.is_shared() && self.host.http2.is_connecting() {
+                        // What came free is of no use here, and may be to those behind.
                         self.view.pool.rejoin(ticket, task.waker());
+                        self.view.pool.pass_on(ticket);
                         return Poll::Pending;
                     }
                     let Some(permit) = self.permit() else {
