@@ -7,7 +7,7 @@
 //!   slow start: the plan itself says when it wants to be made anew
 //! ```
 //! One task, and everything it starts ends with it. Whoever changes something raises [`Cluster::signal`]; workers do so when a
-//! host looks bad. Plans are made at most once in [`PAUSE`], however much changes: a worker that picks by an old plan
+//! host looks bad. Plans are made at most once in `PAUSE`, however much changes: a worker that picks by an old plan
 //! picks a host that was good a moment ago, and retries are for that.
 
 use std::collections::BTreeMap;
@@ -24,8 +24,10 @@ use crate::config::Discovery;
 use crate::dns::Resolver;
 use crate::runtime::control::{self, Control, Owned};
 
-/// Between two plans.
+/// Between two plans, at least.
 const PAUSE: Duration = Duration::from_millis(10);
+/// And so many times as long as the last one took: hash tables of many hosts are not all that the control thread has to do.
+const SHARE: u32 = 10;
 
 /// Keeps a cluster until it is dropped.
 pub struct Keeper(#[expect(dead_code, reason = "it lives as long as this")] Owned);
@@ -84,8 +86,10 @@ struct MadeOf {
 impl Keeping {
     async fn run(mut self) {
         loop {
-            let deadline = self.look(control::now());
-            control::sleep(PAUSE).await;
+            let started = control::now();
+            let deadline = self.look(started);
+            let took = control::now().saturating_duration_since(started);
+            control::sleep(PAUSE.max(took * SHARE)).await;
             let raised = self.cluster.signal.raised();
             match deadline {
                 Some(deadline) => {
