@@ -70,6 +70,30 @@ impl std::fmt::Debug for HostView {
     }
 }
 
+/// A host that has one more request, or proxied connection, as long as this lives.
+pub struct Busy(Rc<HostView>);
+
+impl Busy {
+    pub fn new(host: Rc<HostView>) -> Busy {
+        host.request_started();
+        Busy(host)
+    }
+}
+
+impl std::ops::Deref for Busy {
+    type Target = Rc<HostView>;
+
+    fn deref(&self) -> &Rc<HostView> {
+        &self.0
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.request_ended();
+    }
+}
+
 /// The views that a worker has made of a cluster's hosts.
 #[derive(Default)]
 pub(super) struct HostViews {

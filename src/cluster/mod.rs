@@ -29,7 +29,7 @@ use std::sync::Arc;
 pub use breaker::{Breaker, Permit, Resource};
 pub use health::ClusterHealth;
 pub use host::{Alternatives, Flag, Health, Host, Identity, LastCheck};
-pub use host_view::HostView;
+pub use host_view::{Busy, HostView};
 pub use keeper::Keeper;
 pub use membership::Membership;
 pub use outlier::ClusterOutliers;

@@ -23,7 +23,7 @@ use super::race::Racing;
 use super::replay::Replay;
 use super::run::Stream;
 use crate::cluster::balance::PickCx;
-use crate::cluster::{ClusterView, Host, HostView, Permit, Resource, RetryPolicy, RetryState};
+use crate::cluster::{Busy, ClusterView, Host, HostView, Permit, Resource, RetryPolicy, RetryState};
 use crate::error::{Error, Kind, Phase, Timeout};
 use crate::filter::Part;
 use crate::listener::ListenerView;
@@ -105,30 +105,6 @@ pub(super) struct Try {
 pub(super) enum State {
     Acquiring(Acquire),
     Open(Exchange),
-}
-
-/// A host that has one more request as long as this lives.
-pub(super) struct Busy(Rc<HostView>);
-
-impl Busy {
-    pub(super) fn new(host: Rc<HostView>) -> Busy {
-        host.request_started();
-        Busy(host)
-    }
-}
-
-impl std::ops::Deref for Busy {
-    type Target = Rc<HostView>;
-
-    fn deref(&self) -> &Rc<HostView> {
-        &self.0
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.request_ended();
-    }
 }
 
 impl Try {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::session::{End, Session};
 use super::tunnel;
 use crate::cluster::outlier::Outcome;
-use crate::cluster::{ClusterView, HostView, Permit, Resource};
+use crate::cluster::{Busy, ClusterView, HostView, Permit, Resource};
 use crate::config::Priority;
 use crate::error::Kind;
 use crate::runtime::Hangup;
@@ -21,6 +21,7 @@ pub(super) struct Upstream {
     /// What the host has sent before the bytes flow: it goes first.
     pub(super) first: Option<ReadBuffer>,
     _request: Permit,
+    _busy: Busy,
 }
 
 /// Times the balancer is asked again when it names the host that has just failed.
@@ -45,6 +46,7 @@ pub(super) async fn connect(session: &mut Session, view: Rc<ClusterView>) -> Res
             return Err(End::Upstream(Kind::Overflow));
         };
         session.on_attempt(&host);
+        let busy = Busy::new(host.clone());
         match attempt(session, &view, &host).await {
             Ok(Ok((connected, deadline))) => {
                 let now = session.rt().now();
@@ -61,7 +63,7 @@ pub(super) async fn connect(session: &mut Session, view: Rc<ClusterView>) -> Res
                     None => None,
                 };
                 view.report(&host, Outcome::Connected);
-                return Ok(Upstream { connection, first, _request: request });
+                return Ok(Upstream { connection, first, _request: request, _busy: busy });
             }
             Ok(Err(kind)) => {
                 // As Envoy: of a proxied connection, too late is a timeout.
