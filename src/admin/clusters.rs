@@ -34,7 +34,7 @@ fn cluster_text(cluster: &ClusterStatus, text: &mut String) -> std::fmt::Result 
     writeln!(text, "{name}::added_via_api::false")?;
     for host in &cluster.hosts {
         let address = &host.address;
-        for (key, value) in host.stats.values() {
+        for (key, value) in host.stats.values(host.active_requests()) {
             writeln!(text, "{name}::{address}::{key}::{value}")?;
         }
         writeln!(text, "{name}::{address}::health_flags::{}", flags(host))?;
@@ -84,7 +84,7 @@ fn host_json(host: &Host) -> Json {
     }
     let mut json = json!({
         "address": address(&host.address),
-        "stats": host.stats.values().map(stat),
+        "stats": host.stats.values(host.active_requests()).map(stat),
         "health_status": health,
         "weight": host.weight(),
     });

@@ -210,6 +210,8 @@ impl Finder {
             Discovery::Srv => {
                 self.services.values().any(|it| !it.taken.is_empty() || it.question.last() == Last::Nothing)
             }
+            // Plain addresses are known without asking, and so are the addresses of names from before.
+            Discovery::StrictDns if self.endpoints.iter().any(|it| matches!(it.address, Target::Address(_))) => true,
             _ => self.names.is_empty() || self.names.values().any(Addresses::is_answered),
         };
         if !answered {

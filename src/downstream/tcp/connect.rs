@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use super::session::{End, Session};
 use super::tunnel;
+use crate::cluster::balance::PickCx;
 use crate::cluster::outlier::Outcome;
-use crate::cluster::{Busy, ClusterView, HostView, Permit, Resource};
+use crate::cluster::{Busy, ClusterView, Host, HostView, Permit, Resource};
 use crate::config::Priority;
 use crate::error::Kind;
 use crate::runtime::Hangup;
@@ -24,9 +25,6 @@ pub(super) struct Upstream {
     _busy: Busy,
 }
 
-/// Times the balancer is asked again when it names the host that has just failed.
-const OTHER_HOST: usize = 4;
-
 /// Connects to a host of the cluster. The client may go meanwhile, and is noticed.
 pub(super) async fn connect(session: &mut Session, view: Rc<ClusterView>) -> Result<Upstream, End> {
     let stats = &view.stats;
@@ -35,15 +33,21 @@ pub(super) async fn connect(session: &mut Session, view: Rc<ClusterView>) -> Res
         return Err(End::Upstream(Kind::Overflow));
     };
     let most = session.view().tcp.max_connect_attempts;
-    let mut last = None;
+    let (mut last, mut tried) = (None, Vec::new());
     for _ in 0..most {
-        let Some(host) = pick(&view, last.as_ref()) else {
+        let Some(host) = pick(&view, &tried) else {
             stats.upstream_cx_none_healthy.inc();
             return Err(End::Upstream(Kind::NoHealthyHost));
         };
+        tried.push(host.clone());
         let Some(permit) = Permit::try_connection(&view, Priority::Default, &host) else {
             stats.upstream_cx_overflow.inc();
-            return Err(End::Upstream(Kind::Overflow));
+            if view.shared.breaker.is_open(Priority::Default, Resource::Connections) {
+                return Err(End::Upstream(Kind::Overflow));
+            }
+            // This host has as many as it may; another may have room.
+            last = Some(Kind::Overflow);
+            continue;
         };
         session.on_attempt(&host);
         let busy = Busy::new(host.clone());
@@ -69,25 +73,20 @@ pub(super) async fn connect(session: &mut Session, view: Rc<ClusterView>) -> Res
                 // As Envoy: of a proxied connection, too late is a timeout.
                 let late = kind == Kind::ConnectTimeout;
                 view.report(&host, if late { Outcome::Timeout } else { Outcome::ConnectFailed });
-                last = Some((host, kind));
+                last = Some(kind);
             }
             Err(end) => return Err(end),
         }
     }
     stats.upstream_cx_connect_attempts_exceeded.inc();
-    Err(End::Upstream(last.map_or(Kind::Refused, |(_, kind)| kind)))
+    Err(End::Upstream(last.unwrap_or(Kind::Refused)))
 }
 
-/// A host, another one than the last if there is one.
-fn pick(view: &ClusterView, last: Option<&(Rc<HostView>, Kind)>) -> Option<Rc<HostView>> {
-    let mut host = view.pick()?;
-    for _ in 0..OTHER_HOST {
-        if last.is_none_or(|(last, _)| !Rc::ptr_eq(last, &host)) {
-            break;
-        }
-        host = view.pick()?;
-    }
-    Some(host)
+/// A host, another one than those that were tried if there is one.
+fn pick(view: &ClusterView, tried: &[Rc<HostView>]) -> Option<Rc<HostView>> {
+    let is_tried = |host: &Host| tried.iter().any(|tried| std::ptr::eq(&***tried, host));
+    let tried: Option<&dyn Fn(&Host) -> bool> = if tried.is_empty() { None } else { Some(&is_tried) };
+    view.pick_for(&PickCx { tried, ..PickCx::default() })
 }
 
 /// A connection, and when all that comes before its bytes has to be done.
