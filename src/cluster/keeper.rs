@@ -48,6 +48,10 @@ impl Keeper {
             control: control.clone(),
             cluster: cluster.clone(),
         };
+        // The cluster came with a plan of these hosts: another one is made when something is different.
+        keeping.published = MadeOf { place: Default::default(), ..keeping.made_of() };
+        cluster.membership.count(keeping.roster.hosts().iter().map(|host| &**host));
+        keeping.next_change = cluster.plan.get().next_change;
         keeping.forget_what_nobody_finds();
         if cluster.config.discovery == Discovery::Static {
             let named: Vec<_> =
@@ -136,9 +140,7 @@ impl Keeping {
         self.check_hosts();
         let outliers = self.outliers.as_mut().map(|outliers| outliers.look(self.roster.hosts(), now).0);
         self.roster.hosts().iter().for_each(|host| host.look(now));
-        let is = |host: &Arc<Host>| (Arc::as_ptr(host), host.flags(), host.weight());
-        let hosts = self.roster.hosts().iter().map(is).collect();
-        let made_of = MadeOf { hosts, place: self.cluster.place.get() };
+        let made_of = self.made_of();
         let is_time = self.next_change.is_some_and(|at| at <= now);
         if is_time || made_of != self.published {
             let (zone, local) = &made_of.place;
@@ -149,6 +151,12 @@ impl Keeping {
             self.published = made_of;
         }
         [self.next_change, outliers].into_iter().flatten().min()
+    }
+
+    /// What a plan of now would be made of.
+    fn made_of(&self) -> MadeOf {
+        let is = |host: &Arc<Host>| (Arc::as_ptr(host), host.flags(), host.weight());
+        MadeOf { hosts: self.roster.hosts().iter().map(is).collect(), place: self.cluster.place.get() }
     }
 
     /// Every host has its checks, and no other.
