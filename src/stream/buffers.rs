@@ -1,6 +1,14 @@
-//! Read buffers of one worker. A connection takes one when bytes arrive and gives it back when it goes idle.
-//! A reader that keeps filling its buffer gets a larger one, up to 256 KiB, out of a budget that all
-//! streams of the worker share: bulk transfers pay fewer syscalls, and a thousand of them cannot take the memory.
+//! Read buffers of one worker. While nothing comes a connection has none.
+//!
+//! ```text
+//!  nothing --bytes come--> a piece of the worker's shared buffer, as long as what was read
+//!  piece --all of it taken--> nothing        (a thousand small messages share the buffers that they fill)
+//!  piece --part of it must wait for more, or it was all that fitted--> a buffer of its own, 16 KiB
+//!  own buffer --filled by one read--> 256 KiB, while the budget lasts
+//!  own buffer --the connection goes idle--> nothing; the buffer is kept for the next one
+//! ```
+//! The budget is shared by all streams of the worker: bulk transfers pay fewer syscalls, and a thousand of them cannot take
+//! the memory.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -28,6 +36,8 @@ const SPARE_LARGE: usize = 8;
 pub struct Buffers {
     small: RefCell<Vec<BytesMut>>,
     large: RefCell<Vec<BytesMut>>,
+    /// What small messages are read into, one behind the other.
+    shared: RefCell<BytesMut>,
     /// Bytes of the budget in use.
     grown: Cell<usize>,
 }
@@ -37,12 +47,24 @@ pub struct ReadBuffer {
     pub bytes: BytesMut,
     /// Least room for a read. Above [`SMALL`] it is charged to the budget.
     size: usize,
+    /// More came at once than the shared buffer took.
+    fast: bool,
     owner: Rc<Buffers>,
 }
 
 impl Buffers {
     fn take(&self, spare: &RefCell<Vec<BytesMut>>, size: usize) -> BytesMut {
         spare.borrow_mut().pop().unwrap_or_else(|| BytesMut::with_capacity(size))
+    }
+
+    /// The shared buffer, with room for a small message.
+    fn shared(&self) -> std::cell::RefMut<'_, BytesMut> {
+        let mut shared = self.shared.borrow_mut();
+        if shared.capacity() - shared.len() < SMALL / 2 && !shared.try_reclaim(SMALL) {
+            // Those who still hold pieces of the old one free it.
+            *shared = self.take(&self.small, SMALL);
+        }
+        shared
     }
 
     /// Keeps a buffer for the next one who needs it, if nobody still reads chunks out of it.
@@ -60,7 +82,7 @@ impl Buffers {
 
 impl ReadBuffer {
     pub fn new(owner: &Rc<Buffers>) -> ReadBuffer {
-        ReadBuffer { bytes: BytesMut::new(), size: SMALL, owner: owner.clone() }
+        ReadBuffer { bytes: BytesMut::new(), size: SMALL, fast: false, owner: owner.clone() }
     }
 
     /// Reads at most `most` more bytes; 0 is the end of the stream. A reader that has little use for bytes takes little memory.
@@ -72,12 +94,29 @@ impl ReadBuffer {
     ) -> Poll<io::Result<usize>> {
         // Not before there are bytes: while nothing comes no memory is taken, and the chunks read before may leave it.
         ready!(transport.poll_readable(task));
+        if self.bytes.capacity() == 0 && !self.fast {
+            return self.poll_piece(task, transport, most);
+        }
         self.make_room(most);
         let room = self.bytes.capacity() - self.bytes.len();
         let read = ready!(transport.poll_read(task, &mut self.bytes, most))?;
         if read == room && room >= self.size && most >= LARGE {
             self.grow();
         }
+        Poll::Ready(Ok(read))
+    }
+
+    fn poll_piece(
+        &mut self,
+        task: &mut Context<'_>,
+        transport: &mut dyn Transport,
+        most: usize,
+    ) -> Poll<io::Result<usize>> {
+        let mut shared = self.owner.shared();
+        let room = shared.capacity() - shared.len();
+        let read = ready!(transport.poll_read(task, &mut shared, most))?;
+        self.fast = read == room;
+        self.bytes = shared.split();
         Poll::Ready(Ok(read))
     }
 
@@ -141,15 +180,18 @@ impl ReadBuffer {
 
     /// Gives the memory back while nothing is in it.
     pub fn release(&mut self) {
-        // A read that filled the buffer leaves no capacity, but its memory.
-        if self.bytes.is_empty() && (self.bytes.capacity() > 0 || self.size > SMALL) {
+        if self.bytes.is_empty() {
+            // A piece that was taken has no capacity, but holds the memory it was cut from.
             let bytes = std::mem::take(&mut self.bytes);
-            self.owner.give(bytes);
+            if bytes.capacity() > 0 || self.size > SMALL {
+                self.owner.give(bytes);
+            }
             self.shrink();
         }
     }
 
     fn shrink(&mut self) {
+        self.fast = false;
         self.owner.grown.set(self.owner.grown.get() - (self.size - SMALL));
         self.size = SMALL;
     }
