@@ -47,14 +47,22 @@ pub struct ReadBuffer {
     pub bytes: BytesMut,
     /// Least room for a read. Above [`SMALL`] it is charged to the budget.
     size: usize,
-    /// More came at once than the shared buffer took.
+    /// What it may grow to, in bytes.
+    largest: usize,
+    /// More came at once than the shared buffer took, and as much as comes is wanted.
     fast: bool,
     owner: Rc<Buffers>,
 }
 
 impl Buffers {
-    fn take(&self, spare: &RefCell<Vec<BytesMut>>, size: usize) -> BytesMut {
-        spare.borrow_mut().pop().unwrap_or_else(|| BytesMut::with_capacity(size))
+    /// A buffer of at least this size.
+    fn take(&self, size: usize) -> BytesMut {
+        let spare = match size {
+            SMALL => self.small.borrow_mut().pop(),
+            LARGE => self.large.borrow_mut().pop(),
+            _ => None,
+        };
+        spare.unwrap_or_else(|| BytesMut::with_capacity(size))
     }
 
     /// The shared buffer, with room for a small message.
@@ -62,7 +70,7 @@ impl Buffers {
         let mut shared = self.shared.borrow_mut();
         if shared.capacity() - shared.len() < SMALL / 2 && !shared.try_reclaim(SMALL) {
             // Those who still hold pieces of the old one free it.
-            *shared = self.take(&self.small, SMALL);
+            *shared = self.take(SMALL);
         }
         shared
     }
@@ -70,11 +78,15 @@ impl Buffers {
     /// Keeps a buffer for the next one who needs it, if nobody still reads chunks out of it.
     fn give(&self, mut bytes: BytesMut) {
         bytes.clear();
-        let (spare, most, size) = match bytes.try_reclaim(LARGE) {
-            true => (&self.large, SPARE_LARGE, LARGE),
-            false => (&self.small, SPARE_SMALL, SMALL),
+        let (spare, most) = if bytes.try_reclaim(LARGE) {
+            (&self.large, SPARE_LARGE)
+        } else if bytes.try_reclaim(SMALL) && bytes.capacity() < 2 * SMALL {
+            (&self.small, SPARE_SMALL)
+        } else {
+            // Somebody reads out of it, or it is of no size that is asked for.
+            return;
         };
-        if spare.borrow().len() < most && bytes.try_reclaim(size) {
+        if spare.borrow().len() < most {
             spare.borrow_mut().push(bytes);
         }
     }
@@ -82,7 +94,13 @@ impl Buffers {
 
 impl ReadBuffer {
     pub fn new(owner: &Rc<Buffers>) -> ReadBuffer {
-        ReadBuffer { bytes: BytesMut::new(), size: SMALL, fast: false, owner: owner.clone() }
+        ReadBuffer { bytes: BytesMut::new(), size: SMALL, largest: LARGE, fast: false, owner: owner.clone() }
+    }
+
+    /// It never reads more than this at a time, in bytes, from the small size to the large one: for a connection whose data may
+    /// have to wait in memory beside the buffer.
+    pub fn limit(&mut self, largest: usize) {
+        self.largest = largest.clamp(SMALL, LARGE);
     }
 
     /// Reads at most `most` more bytes; 0 is the end of the stream. A reader that has little use for bytes takes little memory.
@@ -115,7 +133,7 @@ impl ReadBuffer {
         let mut shared = self.owner.shared();
         let room = shared.capacity() - shared.len();
         let read = ready!(transport.poll_read(task, &mut shared, most))?;
-        self.fast = read == room;
+        self.fast = read == room && most >= LARGE;
         self.bytes = shared.split();
         Poll::Ready(Ok(read))
     }
@@ -123,12 +141,7 @@ impl ReadBuffer {
     fn make_room(&mut self, most: usize) {
         let size = if most <= TINY { TINY } else { self.size };
         if self.bytes.capacity() == 0 {
-            let owner = self.owner.clone();
-            self.bytes = match size {
-                TINY => BytesMut::with_capacity(TINY),
-                SMALL => owner.take(&owner.small, size),
-                _ => owner.take(&owner.large, size),
-            };
+            self.bytes = self.owner.take(size);
         }
         if !self.has_room(size) {
             self.move_on(size);
@@ -155,8 +168,7 @@ impl ReadBuffer {
         if size == TINY || self.bytes.len() > size / 2 {
             return self.bytes.reserve(self.room(size));
         }
-        let spares = if size == LARGE { &self.owner.large } else { &self.owner.small };
-        let mut next = self.owner.take(spares, size);
+        let mut next = self.owner.take(size);
         next.extend_from_slice(&self.bytes);
         let old = std::mem::replace(&mut self.bytes, next);
         self.owner.give(old);
@@ -164,7 +176,7 @@ impl ReadBuffer {
 
     /// The peer sends faster than this buffer takes.
     fn grow(&mut self) {
-        let next = if self.size < LARGE { LARGE } else { return };
+        let next = if self.size < self.largest { self.largest } else { return };
         let extra = next - self.size;
         let grown = self.owner.grown.get() + extra;
         if grown > BUDGET {

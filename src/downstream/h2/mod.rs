@@ -31,8 +31,11 @@ use crate::stream::Stream;
 use crate::stream::buffers::ReadBuffer;
 use stream::Down;
 
+/// The most that is read from a client at a time, in bytes: what its streams leave waits beside it (row H2-10).
+const READ: usize = 64 * 1024;
+
 /// Serves a connection whose first bytes stand in `buffer`.
-pub(super) async fn serve(mut connection: Connection, buffer: ReadBuffer) {
+pub(super) async fn serve(mut connection: Connection, mut buffer: ReadBuffer) {
     connection.set_protocol(Protocol::Http2);
     let view = connection.slot.view();
     let rt = view.worker.rt.clone();
@@ -42,6 +45,7 @@ pub(super) async fn serve(mut connection: Connection, buffer: ReadBuffer) {
         false => view.h2_limits.clone(),
     };
     let mux = Mux::new(nuncio_h2::Connection::new(Role::Server, limits, rt.now()));
+    buffer.limit(READ);
     let driver = Driver::new(&mux, buffer, &rt, Limits { flush: view.http.stream_flush_timeout });
     let lifetime = connection.lifetime();
     let stats = view.http2_stats.clone();
