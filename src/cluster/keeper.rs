@@ -20,7 +20,7 @@ use super::health::Checks;
 use super::outlier::{self, Outliers};
 use super::roster::Roster;
 use super::{Cluster, Flag, Host, Identity, LocalZones, Plan};
-use crate::config::Discovery;
+use crate::config::{self, Discovery};
 use crate::dns::Resolver;
 use crate::runtime::control::{self, Control, Owned};
 
@@ -30,13 +30,13 @@ const PAUSE: Duration = Duration::from_millis(10);
 const SHARE: u32 = 10;
 
 /// Keeps a cluster until it is dropped.
-pub struct Keeper(#[expect(dead_code, reason = "it lives as long as this")] Owned);
+pub struct Keeper(#[expect(dead_code, reason = "it lives as long as this")] Option<Owned>);
 
 impl Keeper {
     pub fn start(control: &Control, cluster: &Arc<Cluster>, resolver: &Resolver) -> Keeper {
         let (hosts, found) = (cluster.hosts(), Rc::default());
         let outliers = Outliers::new(cluster, control::now());
-        let mut keeping = Keeping {
+        let mut keeping = Box::new(Keeping {
             _discovery: discovery::start(control, cluster, &hosts, resolver, &found),
             found,
             checks: Checks::new(cluster),
@@ -47,7 +47,7 @@ impl Keeper {
             next_change: None,
             control: control.clone(),
             cluster: cluster.clone(),
-        };
+        });
         // The cluster came with a plan of these hosts: another one is made when something is different.
         keeping.published = MadeOf { place: Default::default(), ..keeping.made_of() };
         cluster.membership.count(keeping.roster.hosts().iter().map(|host| &**host));
@@ -58,8 +58,21 @@ impl Keeper {
                 cluster.config.endpoints.iter().filter_map(|it| Some((it.identity()?, it.weight))).collect();
             keeping.on_named(&named);
         }
-        Keeper(control.spawn_owned(keeping.run()))
+        if is_fixed(&cluster.config) {
+            keeping.look(control::now());
+            return Keeper(None);
+        }
+        Keeper(Some(control.spawn_owned(keeping.run())))
     }
+}
+
+/// Nothing that happens to such a cluster changes who its hosts are, how they are or what they get: nobody has to look after it.
+fn is_fixed(config: &config::Cluster) -> bool {
+    matches!(config.discovery, Discovery::Static | Discovery::OriginalDst)
+        && config.health_check.is_none()
+        && config.outlier_detection.is_none()
+        && config.balancing.slow_start.is_none()
+        && config.balancing.zone_aware.is_none()
 }
 
 struct Keeping {
@@ -88,7 +101,8 @@ struct MadeOf {
 }
 
 impl Keeping {
-    async fn run(mut self) {
+    /// Boxed: a future holds what it is given more than once.
+    async fn run(mut self: Box<Self>) {
         loop {
             let started = control::now();
             let deadline = self.look(started);
@@ -156,7 +170,9 @@ impl Keeping {
     /// What a plan of now would be made of.
     fn made_of(&self) -> MadeOf {
         let is = |host: &Arc<Host>| (Arc::as_ptr(host), host.flags(), host.weight());
-        MadeOf { hosts: self.roster.hosts().iter().map(is).collect(), place: self.cluster.place.get() }
+        let goes_by_zones = self.cluster.config.balancing.zone_aware.is_some();
+        let place = if goes_by_zones { self.cluster.place.get() } else { Default::default() };
+        MadeOf { hosts: self.roster.hosts().iter().map(is).collect(), place }
     }
 
     /// Every host has its checks, and no other.

@@ -14,7 +14,7 @@ use super::originals::Originals;
 use super::{Cluster, Health, HostView, Plan, Resource, Tempo};
 use crate::config::{ClusterProtocol, Discovery, Priority};
 use crate::runtime::{Published, Reader, Rt};
-use crate::stats::{ClusterStats, ClusterUdpStats, Handle, Http2Stats, TlsStats};
+use crate::stats::{ClusterStats, ClusterUdpStats, Handle, Http2Stats, LazyHandle, TlsStats};
 use crate::stream::info::ConnectionInfo;
 use crate::tls::ClientContext;
 use crate::upstream::pool::Pool;
@@ -30,11 +30,11 @@ pub struct ClusterView {
     pub shared: Arc<Cluster>,
     /// Counted on this worker, so that a request does not touch what others write.
     pub name: Rc<str>,
-    pub stats: Handle<ClusterStats>,
-    pub http2_stats: Handle<Http2Stats>,
-    pub udp_stats: Handle<ClusterUdpStats>,
+    pub stats: LazyHandle<ClusterStats>,
+    pub http2_stats: LazyHandle<Http2Stats>,
+    pub udp_stats: LazyHandle<ClusterUdpStats>,
     /// A copy for each worker: its references are counted where no other worker writes.
-    pub h2_limits: Arc<nuncio_h2::Limits>,
+    h2_limits: OnceCell<Arc<nuncio_h2::Limits>>,
     pub pool: Pool,
     /// TLS with its hosts.
     pub tls: Option<ClientTls>,
@@ -71,16 +71,16 @@ impl ClusterView {
         rt: &Rt,
     ) -> Rc<ClusterView> {
         let reader = plan.reader();
-        let (plan, stats) = (reader.get(), shared.stats.worker(rt.worker_index()));
+        let (plan, stats) = (reader.get(), shared.stats.lazy_worker(rt.worker_index()));
         let mut views = HostViews::default();
         views.replan(plan.hosts().len());
         let members = Members { plan, views, picker: Picker::new(&shared.config.balancing, stats.clone()) };
         Rc::new(ClusterView {
             name: Rc::from(&*shared.name),
             stats,
-            http2_stats: shared.http2_stats.worker(rt.worker_index()),
-            udp_stats: shared.udp_stats.worker(rt.worker_index()),
-            h2_limits: Arc::new(shared.config.http.limits()),
+            http2_stats: shared.http2_stats.lazy_worker(rt.worker_index()),
+            udp_stats: shared.udp_stats.lazy_worker(rt.worker_index()),
+            h2_limits: OnceCell::new(),
             pool: Pool::default(),
             tls: shared
                 .tls
@@ -145,6 +145,11 @@ impl ClusterView {
         host.health() == Health::Unhealthy && self.shared.membership.healthy() > 0
     }
 
+    /// How its hosts are spoken to over HTTP/2.
+    pub fn h2_limits(&self) -> &Arc<nuncio_h2::Limits> {
+        self.h2_limits.get_or_init(|| Arc::new(self.shared.config.http.limits()))
+    }
+
     /// How fast its hosts answer.
     pub fn tempo(&self) -> &RefCell<Tempo> {
         self.tempo.get_or_init(Box::default)
@@ -194,7 +199,9 @@ impl ClusterView {
             }
         }
         let timed_out = self.pool.sweep(&self.hosts(), self.rt.now(), self.shared.config.idle_timeout);
-        self.stats.upstream_cx_idle_timeout.add(timed_out as u64);
+        if timed_out > 0 {
+            self.stats.upstream_cx_idle_timeout.add(timed_out as u64);
+        }
         if let Some(originals) = &self.originals {
             originals.sweep(self.rt.now());
         }
