@@ -159,7 +159,14 @@ impl Eq for Alternatives {}
 impl Identity {
     /// A host of which nothing but its address is known.
     pub fn of(address: Addr) -> Identity {
-        Identity { address, name: None, priority: 0, zone: Arc::default(), metadata: Metadata::default(), alternatives: None }
+        Identity {
+            address,
+            name: None,
+            priority: 0,
+            zone: Arc::default(),
+            metadata: Metadata::default(),
+            alternatives: None,
+        }
     }
 }
 

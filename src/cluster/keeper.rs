@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::discovery::{self, Found};
-use super::health::Checks;
+use super::health::{CheckLimit, Checks};
 use super::outlier::{self, Outliers};
 use super::roster::Roster;
 use super::{Cluster, Flag, Host, Identity, LocalZones, Plan};
@@ -33,13 +33,13 @@ const SHARE: u32 = 10;
 pub struct Keeper(#[expect(dead_code, reason = "it lives as long as this")] Option<Owned>);
 
 impl Keeper {
-    pub fn start(control: &Control, cluster: &Arc<Cluster>, resolver: &Resolver) -> Keeper {
+    pub fn start(control: &Control, cluster: &Arc<Cluster>, resolver: &Resolver, checks: &CheckLimit) -> Keeper {
         let (hosts, found) = (cluster.hosts(), Rc::default());
         let outliers = Outliers::new(cluster, control::now());
         let mut keeping = Box::new(Keeping {
             _discovery: discovery::start(control, cluster, &hosts, resolver, &found),
             found,
-            checks: Checks::new(cluster),
+            checks: Checks::new(cluster, checks),
             checking: BTreeMap::new(),
             roster: Roster::new(hosts, cluster.config.health_check.is_some()),
             outliers,

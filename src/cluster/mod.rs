@@ -27,7 +27,7 @@ mod view;
 use std::sync::Arc;
 
 pub use breaker::{Breaker, Permit, Resource};
-pub use health::ClusterHealth;
+pub use health::{CheckLimit, ClusterHealth};
 pub use host::{Alternatives, Flag, Health, Host, Identity, LastCheck, Metadata};
 pub use host_view::{Busy, HostView};
 pub use keeper::Keeper;
@@ -163,11 +163,11 @@ impl Cluster {
         })
     }
 
-    /// From now on workers pick by this.
-    fn publish(&self, plan: Plan) {
+    /// From now on workers pick by this. Gives the plan that they may still have.
+    fn publish(&self, plan: Plan) -> Arc<Plan> {
         self.membership.count(plan.hosts().iter().map(|host| &**host));
         self.place.tell(&self.config.balancing, plan.hosts());
-        self.plan.set(plan);
+        self.plan.set(plan)
     }
 
     /// All its hosts, as they are now.
