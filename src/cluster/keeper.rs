@@ -28,6 +28,8 @@ use crate::runtime::control::{self, Control, Owned};
 const PAUSE: Duration = Duration::from_millis(10);
 /// And so many times as long as the last one took: hash tables of many hosts are not all that the control thread has to do.
 const SHARE: u32 = 10;
+/// Workers have all taken a new plan within this time, be it at their sweep.
+const REPLACED: Duration = Duration::from_secs(2);
 
 /// Keeps a cluster until it is dropped.
 pub struct Keeper(#[expect(dead_code, reason = "it lives as long as this")] Option<Owned>);
@@ -43,6 +45,7 @@ impl Keeper {
             checking: BTreeMap::new(),
             roster: Roster::new(hosts, cluster.config.health_check.is_some()),
             outliers,
+            replaced: Vec::new(),
             published: MadeOf::default(),
             next_change: None,
             control: control.clone(),
@@ -90,6 +93,8 @@ struct Keeping {
     next_change: Option<Instant>,
     control: Control,
     outliers: Option<Outliers>,
+    /// Plans that workers may still pick by. To free one of thousands of hosts takes a while: the last reference is here.
+    replaced: Vec<Arc<Plan>>,
 }
 
 /// All that a plan depends on, but time.
@@ -161,10 +166,12 @@ impl Keeping {
             let hosts = self.roster.hosts().to_vec();
             let plan = Plan::build(hosts, &self.cluster.config.balancing, zone, local.as_ref(), now);
             self.next_change = plan.next_change;
-            self.cluster.publish(plan);
+            self.replaced.push(self.cluster.publish(plan));
             self.published = made_of;
         }
-        [self.next_change, outliers].into_iter().flatten().min()
+        self.replaced.retain(|plan| Arc::strong_count(plan) > 1);
+        let let_go = if self.replaced.is_empty() { None } else { now.checked_add(REPLACED) };
+        [self.next_change, outliers, let_go].into_iter().flatten().min()
     }
 
     /// What a plan of now would be made of.

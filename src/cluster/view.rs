@@ -1,8 +1,8 @@
 //! A worker's own part of a cluster: what it knows of the plan, the hosts it has connections to, and the requests that wait
 //! for one. Nothing here is shared, so nothing here is locked.
 //!
-//! The plan is swapped by the control thread. A worker notices at its next pick, by one atomic load: hosts that are gone lose
-//! their idle connections then, or at the next sweep; what is in flight to them goes on.
+//! The plan is swapped by the control thread. A worker notices at its next pick, by one atomic load, or at its next sweep: then
+//! hosts that are gone begin to lose their idle connections; what is in flight to them goes on.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -43,6 +43,7 @@ pub struct ClusterView {
     tempo: OnceCell<Box<RefCell<Tempo>>>,
     reader: Reader<Plan>,
     members: RefCell<Members>,
+    views: Rc<HostViews>,
     rng: RefCell<fastrand::Rng>,
     /// A view for each destination, where the hosts are those that clients meant to reach.
     originals: Option<Originals>,
@@ -53,7 +54,6 @@ pub struct ClusterView {
 /// The plan as this worker has it.
 struct Members {
     plan: Arc<Plan>,
-    views: HostViews,
     picker: Picker,
 }
 
@@ -72,9 +72,7 @@ impl ClusterView {
     ) -> Rc<ClusterView> {
         let reader = plan.reader();
         let (plan, stats) = (reader.get(), shared.stats.lazy_worker(rt.worker_index()));
-        let mut views = HostViews::default();
-        views.replan(plan.hosts().len());
-        let members = Members { plan, views, picker: Picker::new(&shared.config.balancing, stats.clone()) };
+        let members = Members { plan, picker: Picker::new(&shared.config.balancing, stats.clone()) };
         Rc::new(ClusterView {
             name: Rc::from(&*shared.name),
             stats,
@@ -89,6 +87,7 @@ impl ClusterView {
             tempo: OnceCell::new(),
             reader,
             members: RefCell::new(members),
+            views: Rc::default(),
             rng: RefCell::default(),
             rt: rt.clone(),
             originals,
@@ -133,11 +132,11 @@ impl ClusterView {
     pub fn pick_for(&self, cx: &PickCx<'_>) -> Option<Rc<HostView>> {
         self.refresh();
         let mut members = self.members.borrow_mut();
-        let Members { plan, views, picker } = &mut *members;
+        let Members { plan, picker } = &mut *members;
         let used = |priority| self.shared.breaker.used(priority, Resource::Requests);
         let cx = PickCx { in_flight: used(Priority::Default).saturating_add(used(Priority::High)), ..*cx };
         let place = picker.pick(plan, &cx, &mut self.rng.borrow_mut())?;
-        views.at(place, plan.hosts())
+        plan.hosts().get(place).map(|host| self.views.of(host))
     }
 
     /// What goes to this host would better go to another one: it is unhealthy, and others are not.
@@ -158,18 +157,13 @@ impl ClusterView {
     /// Takes the newest plan.
     fn refresh(&self) {
         let Some(plan) = self.reader.newer() else { return };
-        let mut members = self.members.borrow_mut();
-        let gone = members.views.replan(plan.hosts().len());
-        members.plan = plan;
-        drop(members);
-        for host in gone {
-            host.retire(&self.rt);
-        }
+        self.members.borrow_mut().plan = plan;
+        self.views.tidy(&self.rt);
     }
 
     /// Hosts that this worker has been in touch with.
     pub fn hosts(&self) -> Vec<Rc<HostView>> {
-        self.members.borrow().views.all().to_vec()
+        self.views.all()
     }
 
     /// Requests of other workers that wait for a permit, while idle connections of ours may hold some for nothing.
@@ -210,7 +204,7 @@ impl ClusterView {
     /// No idle connection, and nobody waits for one.
     pub fn is_unused(&self) -> bool {
         self.pool.is_unused()
-            && self.members.borrow().views.all().iter().all(|host| host.http2.is_empty())
+            && self.views.are_all(|host| host.http2.is_empty())
             && self.originals.as_ref().is_none_or(Originals::is_unused)
     }
 
