@@ -7,7 +7,7 @@ use std::time::Instant;
 use nuncio::cluster::balance::{PickCx, Picker};
 use nuncio::cluster::{Host, Identity, Plan};
 use nuncio::config::{Balancing, Hashing, LeastRequest, LoadBalancing, Maglev, RingHash};
-use nuncio::stats::{ClusterStats, Handle};
+use nuncio::stats::{ClusterStats, LazyHandle};
 
 const PICKS: u64 = 2_000_000;
 const ROUNDS: usize = 5;
@@ -34,7 +34,7 @@ fn main() {
             let start = Instant::now();
             let plan = Plan::build(hosts, &settings, "", None, start);
             let plan_us = start.elapsed().as_micros();
-            let mut picker = Picker::new(&settings, Handle::<ClusterStats>::detached());
+            let mut picker = Picker::new(&settings, LazyHandle::<ClusterStats>::detached());
             let mut rng = fastrand::Rng::with_seed(1);
             let is_hash = policy.hashing().is_some();
             let mut best = f64::INFINITY;

@@ -1,4 +1,5 @@
-//! How often a worker asks the allocator, for one request of a kept connection and for one chunk of a streaming body.
+//! How often a worker asks the allocator, for one request of a kept connection, for one chunk of a streaming body, and for a pick
+//! of a host.
 //! The bounds are the figures of today: whoever makes one smaller lowers its bound, whoever breaks one has to say why.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
@@ -9,11 +10,16 @@ mod harness;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::ffi::{c_int, c_ulong};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use harness::{Proxy, Upstream, Wire};
+use nuncio::cluster::balance::{PickCx, Picker};
+use nuncio::cluster::{Flag, Host, Identity, Plan, SubsetKey};
+use nuncio::config::{Balancing, LoadBalancing, SubsetFallback, Subsets};
+use nuncio::stats::{ClusterStats, LazyHandle};
 
 /// Rounds that are counted.
 const ROUNDS: u64 = 500;
@@ -25,6 +31,8 @@ const WARM_UP: u64 = 100;
 const PER_REQUEST: u64 = 10;
 /// Allocations for a chunk, in either direction.
 const PER_CHUNK: u64 = 0;
+/// Allocations for a pick, whatever the policy.
+const PER_PICK: u64 = 0;
 /// What comes beside that in each round: the executor's queue takes a block for every 31 times a task is woken, and a
 /// worker looks over its pools once a second.
 const SOMETIMES: f64 = 0.1;
@@ -165,4 +173,81 @@ fn chunks() {
         });
         check(&format!("response chunk of {size} bytes"), &found, PER_CHUNK);
     }
+}
+
+/// A thousand hosts. `parted`: over two priorities, of which the first is too ill for all of the load, and two subsets.
+fn hosts(parted: bool) -> Vec<Arc<Host>> {
+    let host = |at: usize| {
+        let address = format!("10.0.{}.{}:80", at / 250, at % 250).parse().unwrap();
+        let mut identity = Identity::of(address);
+        if parted {
+            identity.priority = (at % 2) as u32;
+            let stage = if at % 10 < 5 { "canary" } else { "stable" };
+            identity.metadata = [("stage".to_owned(), stage.to_owned())].into_iter().collect::<BTreeMap<_, _>>().into();
+        }
+        let host = Host::new(identity, 1 + (at % 3) as u32);
+        host.set(Flag::FailedActive, parted && at % 4 == 0);
+        Arc::new(host)
+    };
+    (0..1000).map(host).collect()
+}
+
+/// Allocations of so many picks, all together.
+fn picks(policy: LoadBalancing, parted: bool, weighted: bool) -> u64 {
+    let subsets =
+        Subsets { keys: vec![vec!["stage".to_owned()]], fallback: SubsetFallback::None, default: BTreeMap::new() };
+    let settings = Balancing { policy, subsets: parted.then_some(subsets), ..Balancing::default() };
+    let hosts = hosts(parted);
+    hosts.iter().filter(|_| !weighted).for_each(|host| _ = host.set_weight(1));
+    let plan = Plan::build(hosts, &settings, "", None, std::time::Instant::now());
+    let mut picker = Picker::new(&settings, LazyHandle::<ClusterStats>::detached());
+    let (mut rng, canary) = (fastrand::Rng::with_seed(1), SubsetKey::new([("stage", "canary")]));
+    let mut pick = |at: u64| {
+        let tried = |host: &Host| at % 4 == 3 && host.weight() == 1;
+        let cx = PickCx {
+            hash: policy.hashing().map(|_| at.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            subset: parted.then_some(&canary),
+            tried: Some(&tried),
+            ..PickCx::default()
+        };
+        assert!(picker.pick(&plan, &cx, &mut rng).is_some());
+    };
+    // What is kept for a plan is made when it is first used.
+    (0..WARM_UP).for_each(&mut pick);
+    let before = ALLOCATIONS.load(Ordering::SeqCst);
+    COUNTS.store(true, Ordering::SeqCst);
+    (0..ROUNDS).for_each(&mut pick);
+    COUNTS.store(false, Ordering::SeqCst);
+    ALLOCATIONS.load(Ordering::SeqCst) - before
+}
+
+#[test]
+fn picking_a_host() {
+    let _turn = TURN.lock();
+    let policies = [
+        ("round_robin", LoadBalancing::RoundRobin),
+        ("least_request", LoadBalancing::LeastRequest(Default::default())),
+        ("random", LoadBalancing::Random),
+        ("ring_hash", LoadBalancing::RingHash(Default::default())),
+        ("maglev", LoadBalancing::Maglev(Default::default())),
+    ];
+    // Where allocations are counted.
+    let worker = std::thread::Builder::new().name("worker-0".to_owned()).spawn(move || {
+        for (name, policy) in policies {
+            for (parted, weighted) in [(false, false), (false, true), (true, false), (true, true)] {
+                let found = picks(policy, parted, weighted);
+                assert!(
+                    found <= PER_PICK * ROUNDS,
+                    "{name}, parted {parted}, weighted {weighted}: {found} in {ROUNDS} picks"
+                );
+            }
+        }
+        // What is counted is seen.
+        let before = ALLOCATIONS.load(Ordering::SeqCst);
+        COUNTS.store(true, Ordering::SeqCst);
+        drop(std::hint::black_box(Box::new(1)));
+        COUNTS.store(false, Ordering::SeqCst);
+        assert_eq!(ALLOCATIONS.load(Ordering::SeqCst) - before, 1);
+    });
+    worker.unwrap().join().unwrap();
 }

@@ -4,6 +4,7 @@
 //! flags, each written by one subsystem; what a balancer makes of them is [`Health`].
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -25,7 +26,7 @@ pub struct Host {
     /// Its locality; empty: it has none.
     pub zone: Arc<str>,
     /// What subsets are made by.
-    pub metadata: Arc<BTreeMap<String, String>>,
+    pub metadata: Metadata,
     /// Where new connections go, if that may change while it is the same host: then `address` is where it was first found.
     pub alternatives: Option<Alternatives>,
     /// 1 to 128.
@@ -90,6 +91,25 @@ pub enum Health {
     Healthy,
 }
 
+/// Keys and values that subsets are made by. Most hosts have none, which takes no memory.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Metadata(Option<Arc<BTreeMap<String, String>>>);
+
+impl From<BTreeMap<String, String>> for Metadata {
+    fn from(pairs: BTreeMap<String, String>) -> Metadata {
+        Metadata((!pairs.is_empty()).then(|| Arc::new(pairs)))
+    }
+}
+
+impl Deref for Metadata {
+    type Target = BTreeMap<String, String>;
+
+    fn deref(&self) -> &BTreeMap<String, String> {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
+        self.0.as_deref().unwrap_or(&NONE)
+    }
+}
+
 /// Who a host is: all that discovery says of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -97,7 +117,7 @@ pub struct Identity {
     pub name: Option<Arc<str>>,
     pub priority: u32,
     pub zone: Arc<str>,
-    pub metadata: Arc<BTreeMap<String, String>>,
+    pub metadata: Metadata,
     pub alternatives: Option<Alternatives>,
 }
 
@@ -139,7 +159,14 @@ impl Eq for Alternatives {}
 impl Identity {
     /// A host of which nothing but its address is known.
     pub fn of(address: Addr) -> Identity {
-        Identity { address, name: None, priority: 0, zone: Arc::from(""), metadata: Arc::default(), alternatives: None }
+        Identity {
+            address,
+            name: None,
+            priority: 0,
+            zone: Arc::default(),
+            metadata: Metadata::default(),
+            alternatives: None,
+        }
     }
 }
 
@@ -329,7 +356,7 @@ mod tests {
         let (host, same) = (host(), Identity::of("192.0.2.1:80".parse().unwrap()));
         assert!(host.is(&same));
         let stage = BTreeMap::from([("stage".to_owned(), "canary".to_owned())]);
-        assert!(!host.is(&Identity { metadata: Arc::new(stage), ..same.clone() }));
+        assert!(!host.is(&Identity { metadata: stage.into(), ..same.clone() }));
         assert!(!host.is(&Identity { priority: 1, ..same }));
     }
 }

@@ -1,9 +1,15 @@
 //! A worker's own part of a host: its connections on this worker. Made when the host is first picked; it ends when the host
 //! is no longer one of the cluster's.
 
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
+use super::balance::mix;
 use super::host::Alternatives;
 use super::{Flag, Host};
 use crate::runtime::net::Addr;
@@ -97,50 +103,104 @@ impl Drop for Busy {
 /// The views that a worker has made of a cluster's hosts.
 #[derive(Default)]
 pub(super) struct HostViews {
-    /// By the place of the host in the plan; filled as hosts are picked.
-    places: Vec<Option<Rc<HostView>>>,
-    made: Vec<Rc<HostView>>,
+    /// By the address of the host in memory, which lives as long as its view.
+    made: RefCell<HashMap<*const Host, Rc<HostView>, BuildHasherDefault<AddressHasher>>>,
+    /// Somebody is looking through them.
+    tidying: Cell<bool>,
+    /// Hosts have been removed since that began.
+    again: Cell<bool>,
 }
 
+/// Views that are looked at in one go: few enough that closing their connections is hardly felt by the requests of the worker.
+const SLICE: usize = 32;
+
 impl HostViews {
-    /// The places of a new plan. Says which views are of hosts that are not the cluster's any more.
-    pub(super) fn replan(&mut self, hosts: usize) -> Vec<Rc<HostView>> {
-        self.places.clear();
-        self.places.resize(hosts, None);
-        let (made, gone) = std::mem::take(&mut self.made).into_iter().partition(|view| view.is_member());
-        self.made = made;
-        // For the look-ups to come.
-        self.made.sort_unstable_by_key(|view| Arc::as_ptr(view.shared()));
-        gone
+    /// The view of a host.
+    pub(super) fn of(&self, host: &Arc<Host>) -> Rc<HostView> {
+        let mut made = self.made.borrow_mut();
+        made.entry(Arc::as_ptr(host)).or_insert_with(|| Rc::new(HostView::new(host.clone()))).clone()
     }
 
-    /// The view of the host at this place of the plan.
-    pub(super) fn at(&mut self, place: usize, hosts: &[Arc<Host>]) -> Option<Rc<HostView>> {
-        if let Some(view) = self.places.get(place)? {
-            return Some(view.clone());
+    pub(super) fn all(&self) -> Vec<Rc<HostView>> {
+        self.made.borrow().values().cloned().collect()
+    }
+
+    /// Each view is as asked.
+    pub(super) fn are_all(&self, is: impl Fn(&HostView) -> bool) -> bool {
+        self.made.borrow().values().all(|view| is(view))
+    }
+
+    /// Lets go of the views of hosts that were removed, in a task of its own: nobody picks them any more, so there is no hurry,
+    /// and to look through thousands of hosts and close hundreds of connections is more than a request should wait for.
+    pub(super) fn tidy(self: &Rc<Self>, rt: &Rt) {
+        if self.made.borrow().is_empty() {
+            return;
         }
-        let host = hosts.get(place)?;
-        let view = match self.made.binary_search_by_key(&Arc::as_ptr(host), |view| Arc::as_ptr(view.shared())) {
-            Ok(at) => self.made[at].clone(),
-            Err(at) => {
-                let view = Rc::new(HostView::new(host.clone()));
-                self.made.insert(at, view.clone());
-                view
-            }
-        };
-        self.places[place] = Some(view.clone());
-        Some(view)
+        self.again.set(true);
+        if !self.tidying.replace(true) {
+            let (views, rt_of_task) = (self.clone(), rt.clone());
+            rt.spawn(async move {
+                // Whoever is told of more while it goes on finds the rest in the next round.
+                while views.again.replace(false) {
+                    views.look_through(&rt_of_task).await;
+                }
+                views.tidying.set(false);
+            });
+        }
     }
 
-    pub(super) fn all(&self) -> &[Rc<HostView>] {
-        &self.made
+    async fn look_through(&self, rt: &Rt) {
+        let hosts: Vec<*const Host> = self.made.borrow().keys().copied().collect();
+        for slice in hosts.chunks(SLICE) {
+            // Out of the cell first: a destructor must find it unborrowed.
+            let gone: Vec<Rc<HostView>> = slice.iter().filter_map(|host| self.take_removed(*host)).collect();
+            gone.iter().for_each(|view| view.retire(rt));
+            drop(gone);
+            let mut yielded = false;
+            poll_fn(|cx| {
+                if std::mem::replace(&mut yielded, true) {
+                    return Poll::Ready(());
+                }
+                rt.yield_to_io(cx);
+                Poll::Pending
+            })
+            .await;
+        }
+    }
+
+    /// The view, if its host was removed: it is here no longer.
+    fn take_removed(&self, host: *const Host) -> Option<Rc<HostView>> {
+        let mut made = self.made.borrow_mut();
+        let is_removed = made.get(&host).is_some_and(|view| !view.is_member());
+        if is_removed { made.remove(&host) } else { None }
+    }
+}
+
+/// Of addresses, which nobody chooses: it need not be hard to guess.
+#[derive(Default)]
+struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_usize(usize::from(*byte)));
+    }
+
+    fn write_usize(&mut self, address: usize) {
+        self.0 = mix(self.0 ^ address as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::cluster::Identity;
+    use crate::runtime::run_worker;
 
     fn hosts(count: u8) -> Vec<Arc<Host>> {
         let host = |at: u8| Arc::new(Host::new(Identity::of(format!("192.0.2.{at}:80").parse().unwrap()), 1));
@@ -148,17 +208,30 @@ mod tests {
     }
 
     #[test]
-    fn a_host_keeps_its_view_over_plans_until_it_is_removed() {
-        let (hosts, mut views) = (hosts(3), HostViews::default());
-        views.replan(3);
-        let [first, last] = [0, 2].map(|place| views.at(place, &hosts).unwrap());
-        assert!(Rc::ptr_eq(&first, &views.at(0, &hosts).unwrap()));
-        assert_eq!(views.all().len(), 2, "made when picked");
-        hosts[0].set(Flag::Removed, true);
-        let left = [hosts[2].clone(), hosts[1].clone()];
-        let gone = views.replan(2);
-        assert!(gone.len() == 1 && Rc::ptr_eq(&gone[0], &first));
-        assert!(Rc::ptr_eq(&last, &views.at(0, &left).unwrap()), "another place, the same view");
-        assert!(views.at(2, &left).is_none());
+    fn a_host_keeps_its_view_until_it_is_removed() {
+        let tested = run_worker(0, |rt| async move {
+            let (hosts, views) = (hosts(200), Rc::<HostViews>::default());
+            let made: Vec<Rc<HostView>> = hosts.iter().skip(1).map(|host| views.of(host)).collect();
+            assert_eq!(views.all().len(), 199, "made when asked for");
+            hosts.iter().step_by(2).for_each(|host| _ = host.set(Flag::Removed, true));
+            views.tidy(&rt);
+            let left = |count: usize| {
+                let (views, rt) = (views.clone(), rt.clone());
+                async move {
+                    while views.tidying.get() {
+                        rt.sleep(Duration::from_millis(1)).await;
+                    }
+                    assert_eq!(views.all().len(), count);
+                }
+            };
+            // Told while it goes on.
+            rt.sleep(Duration::ZERO).await;
+            hosts[1].set(Flag::Removed, true);
+            views.tidy(&rt);
+            left(99).await;
+            assert!(Rc::ptr_eq(&made[2], &views.of(&hosts[3])), "the same view");
+            assert!(views.are_all(HostView::is_member));
+        });
+        tested.unwrap();
     }
 }

@@ -52,7 +52,7 @@ mod tests {
     use crate::runtime::control;
     use crate::stats::Registry;
 
-    fn config(text: &str) -> config::Cluster {
+    fn config(text: &str) -> Arc<config::Cluster> {
         let text = format!(r#"{{ "admin": {{ "address": "127.0.0.1:1" }}, "clusters": {{ "c": {text} }} }}"#);
         config::parse(&text, std::path::Path::new("/"), "test").unwrap().0.clusters.remove("c").unwrap()
     }

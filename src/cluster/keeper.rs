@@ -16,11 +16,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::discovery::{self, Found};
-use super::health::Checks;
+use super::health::{CheckLimit, Checks};
 use super::outlier::{self, Outliers};
 use super::roster::Roster;
 use super::{Cluster, Flag, Host, Identity, LocalZones, Plan};
-use crate::config::Discovery;
+use crate::config::{self, Discovery};
 use crate::dns::Resolver;
 use crate::runtime::control::{self, Control, Owned};
 
@@ -28,26 +28,29 @@ use crate::runtime::control::{self, Control, Owned};
 const PAUSE: Duration = Duration::from_millis(10);
 /// And so many times as long as the last one took: hash tables of many hosts are not all that the control thread has to do.
 const SHARE: u32 = 10;
+/// Workers have all taken a new plan within this time, be it at their sweep.
+const REPLACED: Duration = Duration::from_secs(2);
 
 /// Keeps a cluster until it is dropped.
-pub struct Keeper(#[expect(dead_code, reason = "it lives as long as this")] Owned);
+pub struct Keeper(#[expect(dead_code, reason = "it lives as long as this")] Option<Owned>);
 
 impl Keeper {
-    pub fn start(control: &Control, cluster: &Arc<Cluster>, resolver: &Resolver) -> Keeper {
+    pub fn start(control: &Control, cluster: &Arc<Cluster>, resolver: &Resolver, checks: &CheckLimit) -> Keeper {
         let (hosts, found) = (cluster.hosts(), Rc::default());
         let outliers = Outliers::new(cluster, control::now());
-        let mut keeping = Keeping {
+        let mut keeping = Box::new(Keeping {
             _discovery: discovery::start(control, cluster, &hosts, resolver, &found),
             found,
-            checks: Checks::new(cluster),
+            checks: Checks::new(cluster, checks),
             checking: BTreeMap::new(),
             roster: Roster::new(hosts, cluster.config.health_check.is_some()),
             outliers,
+            replaced: Vec::new(),
             published: MadeOf::default(),
             next_change: None,
             control: control.clone(),
             cluster: cluster.clone(),
-        };
+        });
         // The cluster came with a plan of these hosts: another one is made when something is different.
         keeping.published = MadeOf { place: Default::default(), ..keeping.made_of() };
         cluster.membership.count(keeping.roster.hosts().iter().map(|host| &**host));
@@ -58,8 +61,21 @@ impl Keeper {
                 cluster.config.endpoints.iter().filter_map(|it| Some((it.identity()?, it.weight))).collect();
             keeping.on_named(&named);
         }
-        Keeper(control.spawn_owned(keeping.run()))
+        if is_fixed(&cluster.config) {
+            keeping.look(control::now());
+            return Keeper(None);
+        }
+        Keeper(Some(control.spawn_owned(keeping.run())))
     }
+}
+
+/// Nothing that happens to such a cluster changes who its hosts are, how they are or what they get: nobody has to look after it.
+fn is_fixed(config: &config::Cluster) -> bool {
+    matches!(config.discovery, Discovery::Static | Discovery::OriginalDst)
+        && config.health_check.is_none()
+        && config.outlier_detection.is_none()
+        && config.balancing.slow_start.is_none()
+        && config.balancing.zone_aware.is_none()
 }
 
 struct Keeping {
@@ -77,6 +93,8 @@ struct Keeping {
     next_change: Option<Instant>,
     control: Control,
     outliers: Option<Outliers>,
+    /// Plans that workers may still pick by. To free one of thousands of hosts takes a while: the last reference is here.
+    replaced: Vec<Arc<Plan>>,
 }
 
 /// All that a plan depends on, but time.
@@ -88,7 +106,8 @@ struct MadeOf {
 }
 
 impl Keeping {
-    async fn run(mut self) {
+    /// Boxed: a future holds what it is given more than once.
+    async fn run(mut self: Box<Self>) {
         loop {
             let started = control::now();
             let deadline = self.look(started);
@@ -147,16 +166,20 @@ impl Keeping {
             let hosts = self.roster.hosts().to_vec();
             let plan = Plan::build(hosts, &self.cluster.config.balancing, zone, local.as_ref(), now);
             self.next_change = plan.next_change;
-            self.cluster.publish(plan);
+            self.replaced.push(self.cluster.publish(plan));
             self.published = made_of;
         }
-        [self.next_change, outliers].into_iter().flatten().min()
+        self.replaced.retain(|plan| Arc::strong_count(plan) > 1);
+        let let_go = if self.replaced.is_empty() { None } else { now.checked_add(REPLACED) };
+        [self.next_change, outliers, let_go].into_iter().flatten().min()
     }
 
     /// What a plan of now would be made of.
     fn made_of(&self) -> MadeOf {
         let is = |host: &Arc<Host>| (Arc::as_ptr(host), host.flags(), host.weight());
-        MadeOf { hosts: self.roster.hosts().iter().map(is).collect(), place: self.cluster.place.get() }
+        let goes_by_zones = self.cluster.config.balancing.zone_aware.is_some();
+        let place = if goes_by_zones { self.cluster.place.get() } else { Default::default() };
+        MadeOf { hosts: self.roster.hosts().iter().map(is).collect(), place }
     }
 
     /// Every host has its checks, and no other.

@@ -27,8 +27,8 @@ mod view;
 use std::sync::Arc;
 
 pub use breaker::{Breaker, Permit, Resource};
-pub use health::ClusterHealth;
-pub use host::{Alternatives, Flag, Health, Host, Identity, LastCheck};
+pub use health::{CheckLimit, ClusterHealth};
+pub use host::{Alternatives, Flag, Health, Host, Identity, LastCheck, Metadata};
 pub use host_view::{Busy, HostView};
 pub use keeper::Keeper;
 pub use membership::Membership;
@@ -50,7 +50,8 @@ use crate::tls::{ClientContext, LoadError, SystemRoots};
 /// A cluster, shared by all workers.
 pub struct Cluster {
     pub name: Arc<str>,
-    pub config: config::Cluster,
+    /// The same that the configuration has.
+    pub config: Arc<config::Cluster>,
     /// Replaced whenever hosts or their health change.
     pub plan: Arc<Published<Plan>>,
     /// Kept by the name of the cluster: one that replaces this one counts in the same place.
@@ -95,8 +96,9 @@ impl config::Endpoint {
     fn identity_at(&self, address: Addr) -> Identity {
         Identity {
             priority: self.priority,
-            zone: Arc::from(&*self.zone),
-            metadata: Arc::new(self.metadata.clone()),
+            // Nothing is allocated for none.
+            zone: if self.zone.is_empty() { Arc::default() } else { Arc::from(&*self.zone) },
+            metadata: self.metadata.clone().into(),
             ..Identity::of(address)
         }
     }
@@ -109,7 +111,7 @@ impl Cluster {
     /// A file of its `tls` that cannot be used.
     pub fn new(
         name: &str,
-        config: &config::Cluster,
+        config: &Arc<config::Cluster>,
         known: &[Arc<Host>],
         registry: &mut Registry,
         workers: usize,
@@ -161,11 +163,11 @@ impl Cluster {
         })
     }
 
-    /// From now on workers pick by this.
-    fn publish(&self, plan: Plan) {
+    /// From now on workers pick by this. Gives the plan that they may still have.
+    fn publish(&self, plan: Plan) -> Arc<Plan> {
         self.membership.count(plan.hosts().iter().map(|host| &**host));
         self.place.tell(&self.config.balancing, plan.hosts());
-        self.plan.set(plan);
+        self.plan.set(plan)
     }
 
     /// All its hosts, as they are now.

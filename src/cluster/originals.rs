@@ -95,8 +95,9 @@ mod tests {
         let tested = run_worker(0, |rt| async move {
             let config =
                 config::Cluster { discovery: config::Discovery::OriginalDst, ..config::Cluster::new(Vec::new()) };
-            let cluster =
-                Arc::new(Cluster::new("any", &config, &[], &mut Registry::new(), 1, &Arc::default()).unwrap());
+            let cluster = Arc::new(
+                Cluster::new("any", &Arc::new(config), &[], &mut Registry::new(), 1, &Arc::default()).unwrap(),
+            );
             let originals = Originals::default();
             let destinations = ["192.0.2.1:80", "192.0.2.1:81"].map(|it| it.parse().unwrap());
             let [kept, _] = destinations.map(|it| originals.view(&cluster, it, &rt));

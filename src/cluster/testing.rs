@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::balance::{PickCx, Picker};
 use super::{Flag, Health, Host, Identity, LocalZones, Plan};
 use crate::config::Balancing;
-use crate::stats::{ClusterStats, Handle};
+use crate::stats::{ClusterStats, LazyHandle};
 
 /// When simulations start.
 #[allow(
@@ -25,7 +25,7 @@ pub(super) struct Sim {
     pub(super) local: Option<LocalZones>,
     pub(super) now: Instant,
     pub(super) rng: fastrand::Rng,
-    pub(super) stats: Handle<ClusterStats>,
+    pub(super) stats: LazyHandle<ClusterStats>,
     pub(super) plan: Plan,
     picker: Picker,
 }
@@ -60,7 +60,7 @@ impl Spec {
         let identity = Identity {
             priority: self.priority,
             zone: Arc::from(self.zone),
-            metadata: Arc::new(pairs.collect::<BTreeMap<_, _>>()),
+            metadata: pairs.collect::<BTreeMap<_, _>>().into(),
             ..Identity::of(address.parse().unwrap())
         };
         let host = Host::new(identity, self.weight.max(1));
@@ -84,7 +84,7 @@ impl Sim {
     }
 
     pub(super) fn with_hosts(hosts: Vec<Arc<Host>>, settings: Balancing, local: Option<LocalZones>, seed: u64) -> Sim {
-        let (stats, now) = (Handle::<ClusterStats>::detached(), start());
+        let (stats, now) = (LazyHandle::<ClusterStats>::detached(), start());
         let plan = Plan::build(hosts.clone(), &settings, "a", local.as_ref(), now);
         let picker = Picker::new(&settings, stats.clone());
         Sim { hosts, settings, local, now, rng: fastrand::Rng::with_seed(seed), stats, plan, picker }

@@ -1,8 +1,8 @@
 //! A worker's own part of a cluster: what it knows of the plan, the hosts it has connections to, and the requests that wait
 //! for one. Nothing here is shared, so nothing here is locked.
 //!
-//! The plan is swapped by the control thread. A worker notices at its next pick, by one atomic load: hosts that are gone lose
-//! their idle connections then, or at the next sweep; what is in flight to them goes on.
+//! The plan is swapped by the control thread. A worker notices at its next pick, by one atomic load, or at its next sweep: then
+//! hosts that are gone begin to lose their idle connections; what is in flight to them goes on.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -14,7 +14,7 @@ use super::originals::Originals;
 use super::{Cluster, Health, HostView, Plan, Resource, Tempo};
 use crate::config::{ClusterProtocol, Discovery, Priority};
 use crate::runtime::{Published, Reader, Rt};
-use crate::stats::{ClusterStats, ClusterUdpStats, Handle, Http2Stats, TlsStats};
+use crate::stats::{ClusterStats, ClusterUdpStats, Handle, Http2Stats, LazyHandle, TlsStats};
 use crate::stream::info::ConnectionInfo;
 use crate::tls::ClientContext;
 use crate::upstream::pool::Pool;
@@ -30,11 +30,11 @@ pub struct ClusterView {
     pub shared: Arc<Cluster>,
     /// Counted on this worker, so that a request does not touch what others write.
     pub name: Rc<str>,
-    pub stats: Handle<ClusterStats>,
-    pub http2_stats: Handle<Http2Stats>,
-    pub udp_stats: Handle<ClusterUdpStats>,
+    pub stats: LazyHandle<ClusterStats>,
+    pub http2_stats: LazyHandle<Http2Stats>,
+    pub udp_stats: LazyHandle<ClusterUdpStats>,
     /// A copy for each worker: its references are counted where no other worker writes.
-    pub h2_limits: Arc<nuncio_h2::Limits>,
+    h2_limits: OnceCell<Arc<nuncio_h2::Limits>>,
     pub pool: Pool,
     /// TLS with its hosts.
     pub tls: Option<ClientTls>,
@@ -43,6 +43,7 @@ pub struct ClusterView {
     tempo: OnceCell<Box<RefCell<Tempo>>>,
     reader: Reader<Plan>,
     members: RefCell<Members>,
+    views: Rc<HostViews>,
     rng: RefCell<fastrand::Rng>,
     /// A view for each destination, where the hosts are those that clients meant to reach.
     originals: Option<Originals>,
@@ -53,7 +54,6 @@ pub struct ClusterView {
 /// The plan as this worker has it.
 struct Members {
     plan: Arc<Plan>,
-    views: HostViews,
     picker: Picker,
 }
 
@@ -71,16 +71,14 @@ impl ClusterView {
         rt: &Rt,
     ) -> Rc<ClusterView> {
         let reader = plan.reader();
-        let (plan, stats) = (reader.get(), shared.stats.worker(rt.worker_index()));
-        let mut views = HostViews::default();
-        views.replan(plan.hosts().len());
-        let members = Members { plan, views, picker: Picker::new(&shared.config.balancing, stats.clone()) };
+        let (plan, stats) = (reader.get(), shared.stats.lazy_worker(rt.worker_index()));
+        let members = Members { plan, picker: Picker::new(&shared.config.balancing, stats.clone()) };
         Rc::new(ClusterView {
             name: Rc::from(&*shared.name),
             stats,
-            http2_stats: shared.http2_stats.worker(rt.worker_index()),
-            udp_stats: shared.udp_stats.worker(rt.worker_index()),
-            h2_limits: Arc::new(shared.config.http.limits()),
+            http2_stats: shared.http2_stats.lazy_worker(rt.worker_index()),
+            udp_stats: shared.udp_stats.lazy_worker(rt.worker_index()),
+            h2_limits: OnceCell::new(),
             pool: Pool::default(),
             tls: shared
                 .tls
@@ -89,6 +87,7 @@ impl ClusterView {
             tempo: OnceCell::new(),
             reader,
             members: RefCell::new(members),
+            views: Rc::default(),
             rng: RefCell::default(),
             rt: rt.clone(),
             originals,
@@ -133,16 +132,21 @@ impl ClusterView {
     pub fn pick_for(&self, cx: &PickCx<'_>) -> Option<Rc<HostView>> {
         self.refresh();
         let mut members = self.members.borrow_mut();
-        let Members { plan, views, picker } = &mut *members;
+        let Members { plan, picker } = &mut *members;
         let used = |priority| self.shared.breaker.used(priority, Resource::Requests);
         let cx = PickCx { in_flight: used(Priority::Default).saturating_add(used(Priority::High)), ..*cx };
         let place = picker.pick(plan, &cx, &mut self.rng.borrow_mut())?;
-        views.at(place, plan.hosts())
+        plan.hosts().get(place).map(|host| self.views.of(host))
     }
 
     /// What goes to this host would better go to another one: it is unhealthy, and others are not.
     pub fn spares(&self, host: &HostView) -> bool {
         host.health() == Health::Unhealthy && self.shared.membership.healthy() > 0
+    }
+
+    /// How its hosts are spoken to over HTTP/2.
+    pub fn h2_limits(&self) -> &Arc<nuncio_h2::Limits> {
+        self.h2_limits.get_or_init(|| Arc::new(self.shared.config.http.limits()))
     }
 
     /// How fast its hosts answer.
@@ -153,18 +157,13 @@ impl ClusterView {
     /// Takes the newest plan.
     fn refresh(&self) {
         let Some(plan) = self.reader.newer() else { return };
-        let mut members = self.members.borrow_mut();
-        let gone = members.views.replan(plan.hosts().len());
-        members.plan = plan;
-        drop(members);
-        for host in gone {
-            host.retire(&self.rt);
-        }
+        self.members.borrow_mut().plan = plan;
+        self.views.tidy(&self.rt);
     }
 
     /// Hosts that this worker has been in touch with.
     pub fn hosts(&self) -> Vec<Rc<HostView>> {
-        self.members.borrow().views.all().to_vec()
+        self.views.all()
     }
 
     /// Requests of other workers that wait for a permit, while idle connections of ours may hold some for nothing.
@@ -194,7 +193,9 @@ impl ClusterView {
             }
         }
         let timed_out = self.pool.sweep(&self.hosts(), self.rt.now(), self.shared.config.idle_timeout);
-        self.stats.upstream_cx_idle_timeout.add(timed_out as u64);
+        if timed_out > 0 {
+            self.stats.upstream_cx_idle_timeout.add(timed_out as u64);
+        }
         if let Some(originals) = &self.originals {
             originals.sweep(self.rt.now());
         }
@@ -203,7 +204,7 @@ impl ClusterView {
     /// No idle connection, and nobody waits for one.
     pub fn is_unused(&self) -> bool {
         self.pool.is_unused()
-            && self.members.borrow().views.all().iter().all(|host| host.http2.is_empty())
+            && self.views.are_all(|host| host.http2.is_empty())
             && self.originals.as_ref().is_none_or(Originals::is_unused)
     }
 

@@ -11,6 +11,7 @@ use super::{
     circuit_breaker, dns, endpoint, health_check, http2, outlier_detection, tls,
 };
 
+/// What most clusters do without is boxed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cluster {
     pub discovery: Discovery,
@@ -22,13 +23,13 @@ pub struct Cluster {
     pub file: Option<PathBuf>,
     /// How the names of the endpoints become hosts; of `strict_dns`, `logical_dns` and `srv`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub dns: Option<Dns>,
+    pub dns: Option<Box<Dns>>,
     #[serde(flatten)]
     pub balancing: Balancing,
     pub protocol: ClusterProtocol,
     /// `None`: the hosts speak plain text.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls: Option<ClusterTls>,
+    pub tls: Option<Box<ClusterTls>>,
     pub http: ClusterHttp,
     /// TCP connect. Default 5 s.
     #[serde(serialize_with = "write::duration")]
@@ -47,10 +48,10 @@ pub struct Cluster {
     pub circuit_breaker: CircuitBreaker,
     /// Default: hosts are not checked, and taken to be healthy.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub health_check: Option<HealthCheck>,
+    pub health_check: Option<Box<HealthCheck>>,
     /// Default: whatever comes of requests to hosts, they are taken.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub outlier_detection: Option<OutlierDetection>,
+    pub outlier_detection: Option<Box<OutlierDetection>>,
     /// The header that tells a host for whom a connection is. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy_protocol: Option<ProxyVersion>,
@@ -187,7 +188,7 @@ pub(super) fn read(cx: &Cx, node: &Node, dns: &Dns) -> Option<Cluster> {
         discovery,
         balancing: balancing::read(cx, node, &mut o),
         protocol,
-        tls: o.maybe("tls", |cx, node| tls::read_cluster(cx, node, protocol)),
+        tls: o.maybe("tls", |cx, node| tls::read_cluster(cx, node, protocol).map(Box::new)),
         http: o.optional("http", default.http, read_http),
         connect_timeout: o.optional("connect_timeout", default.connect_timeout, read::timeout),
         idle_timeout: o.optional("idle_timeout", default.idle_timeout, read::or_off(read::timeout)),
@@ -207,12 +208,14 @@ pub(super) fn read(cx: &Cx, node: &Node, dns: &Dns) -> Option<Cluster> {
             read::or_off(read::timeout),
         ),
         circuit_breaker: o.optional("circuit_breaker", default.circuit_breaker, circuit_breaker::read),
-        health_check: o.maybe("health_check", |cx, node| read_health_check(cx, node, discovery, protocol)),
-        outlier_detection: o.maybe("outlier_detection", |cx, node| read_outlier_detection(cx, node, discovery)),
+        health_check: o
+            .maybe("health_check", |cx, node| read_health_check(cx, node, discovery, protocol).map(Box::new)),
+        outlier_detection: o
+            .maybe("outlier_detection", |cx, node| read_outlier_detection(cx, node, discovery).map(Box::new)),
         proxy_protocol: o.maybe("proxy_protocol", read::one_of(PROXY_VERSIONS)),
         endpoints: Vec::new(),
         file: hosts.file,
-        dns: hosts.dns,
+        dns: hosts.dns.map(Box::new),
     };
     if discovery == Discovery::OriginalDst && cluster.balancing != Balancing::default() {
         cx.warn(node, "nothing is balanced where \"discovery\" is \"original_dst\": a client has one host to go to");

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
@@ -48,7 +49,7 @@ impl Serialize for Listeners {
 }
 
 /// Every listener, and that no two have one name, or one address of one kind.
-pub(super) fn read_all(cx: &Cx, node: &Node, clusters: &BTreeMap<String, Cluster>) -> Option<Listeners> {
+pub(super) fn read_all(cx: &Cx, node: &Node, clusters: &BTreeMap<String, Arc<Cluster>>) -> Option<Listeners> {
     let mut listeners = Listeners::default();
     let mut taken = Taken::default();
     for (at, node) in cx.elements(node, "a list of listeners")?.iter().enumerate() {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::text::{self, Complaint, Cx, Kind, Problem, Problems, read};
@@ -127,7 +128,7 @@ fn read_config(cx: &Cx, root: &text::Node) -> Option<Config> {
 }
 
 /// A tunnel is asked for in HTTP/1.1: its hosts must speak that.
-fn check_tunnels(cx: &Cx, node: &text::Node, listeners: &[Listener], clusters: &BTreeMap<String, Cluster>) {
+fn check_tunnels(cx: &Cx, node: &text::Node, listeners: &[Listener], clusters: &BTreeMap<String, Arc<Cluster>>) {
     for chain in listeners.iter().flat_map(|listener| listener.chains.iter()) {
         let Protocol::Tcp(service) = &chain.service.protocol else { continue };
         if service.tcp.tunnel.is_none() {
@@ -154,7 +155,7 @@ fn read_node(cx: &Cx, node: &text::Node) -> Option<Node> {
     Some(read)
 }
 
-fn read_clusters(cx: &Cx, node: &text::Node, dns: &Dns) -> Option<BTreeMap<String, Cluster>> {
+fn read_clusters(cx: &Cx, node: &text::Node, dns: &Dns) -> Option<BTreeMap<String, Arc<Cluster>>> {
     if node.kind() == Kind::Array {
         return cx.wrong_type(node, "an object whose keys are the names of clusters");
     }
@@ -166,7 +167,7 @@ fn read_clusters(cx: &Cx, node: &text::Node, dns: &Dns) -> Option<BTreeMap<Strin
             cx.refuse::<()>(&entry.key_node, complaint);
         }
         if let Some(cluster) = cluster::read(cx, &entry.value, dns) {
-            clusters.insert(entry.key.to_string(), cluster);
+            clusters.insert(entry.key.to_string(), Arc::new(cluster));
         }
     }
     Some(clusters)

@@ -49,6 +49,7 @@ mod tls;
 mod udp_listener;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -133,7 +134,8 @@ pub struct Config {
     /// For every cluster that is found by DNS and says nothing else.
     pub dns: Dns,
     pub listeners: Listeners,
-    pub clusters: BTreeMap<String, Cluster>,
+    /// Shared with the clusters that run.
+    pub clusters: BTreeMap<String, Arc<Cluster>>,
 }
 
 /// Who this proxy is, for its operators.

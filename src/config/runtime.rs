@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
@@ -125,7 +126,7 @@ pub(super) fn key(kind: runtime_values::Kind) -> impl Fn(&Cx, &Node) -> Option<S
 }
 
 /// Refuses values that those who read them cannot use; warns of those that nobody reads.
-pub(super) fn check(cx: &Cx, read: &Read, clusters: &BTreeMap<String, Cluster>) {
+pub(super) fn check(cx: &Cx, read: &Read, clusters: &BTreeMap<String, Arc<Cluster>>) {
     let used = cx.runtime_keys();
     let mut hints = HINTS;
     for (key, (value, node)) in &read.values {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -62,7 +63,7 @@ impl Default for Udp {
 /// What only connections have, or only HTTP.
 const NOT_UDP: &[&str] = &["http", "tls", "quic", "proxy_protocol", "tcp_backlog_size"];
 
-pub(super) fn read(cx: &Cx, node: &Node, clusters: &BTreeMap<String, Cluster>) -> Option<UdpListener> {
+pub(super) fn read(cx: &Cx, node: &Node, clusters: &BTreeMap<String, Arc<Cluster>>) -> Option<UdpListener> {
     let mut o = cx.object(node)?;
     o.later(&["chains", "filters", "reuse_port", "stats", "stat_prefix", "transparent"]);
     for key in NOT_UDP {
@@ -99,7 +100,7 @@ fn read_address(cx: &Cx, node: &Node) -> Option<SocketAddr> {
 }
 
 /// The routes; refuses those to clusters that datagrams cannot reach.
-fn read_routes(cx: &Cx, node: &Node, clusters: &BTreeMap<String, Cluster>) -> Vec<L4Route> {
+fn read_routes(cx: &Cx, node: &Node, clusters: &BTreeMap<String, Arc<Cluster>>) -> Vec<L4Route> {
     let routes = route_l4::read_all(cx, node, L4::Udp).unwrap_or_default();
     let is_unix = |name: &&str| {
         let endpoints = clusters.get(*name).into_iter().flat_map(|cluster| &cluster.endpoints);

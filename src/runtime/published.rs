@@ -30,10 +30,13 @@ impl<T> Published<T> {
         self.value.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub fn set(&self, value: T) {
-        *self.value.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(value);
+    /// Gives what was there before.
+    pub fn set(&self, value: T) -> Arc<T> {
+        let before =
+            std::mem::replace(&mut *self.value.lock().unwrap_or_else(PoisonError::into_inner), Arc::new(value));
         // Behind the value: who sees the version finds it, or a newer one.
         self.version.fetch_add(1, Ordering::Release);
+        before
     }
 
     pub fn reader(self: &Arc<Self>) -> Reader<T> {

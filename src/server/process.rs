@@ -11,7 +11,7 @@ use super::udp::UdpSockets;
 use super::worker::Command;
 use super::{ListenerSnapshot, Snapshot};
 use crate::access_log::Sinks;
-use crate::cluster::{self, Cluster, Keeper};
+use crate::cluster::{self, CheckLimit, Cluster, Keeper};
 use crate::config::Config;
 use crate::dns::Resolver;
 use crate::filter::{Around, Failing};
@@ -67,6 +67,8 @@ pub(super) struct Process {
     clusters: Handle<ClusterManagerStats>,
     control: Control,
     resolver: Resolver,
+    /// Of all clusters together.
+    checks: CheckLimit,
     /// One for each cluster of the running configuration.
     keepers: Vec<(Arc<Cluster>, Keeper)>,
 }
@@ -117,6 +119,7 @@ impl Process {
             failing: Arc::default(),
             started: control::now(),
             resolver,
+            checks: CheckLimit::default(),
             connections: Arc::new(ConnectionLimit::new(connections)),
             bound: BTreeMap::new(),
             files: BTreeMap::new(),
@@ -222,7 +225,7 @@ impl Process {
         let mut known: BTreeMap<_, _> = known.into_iter().map(|kept| (Arc::as_ptr(&kept.0), kept)).collect();
         for cluster in &snapshot.clusters {
             let kept = known.remove(&Arc::as_ptr(cluster));
-            let start = || (cluster.clone(), Keeper::start(&self.control, cluster, &self.resolver));
+            let start = || (cluster.clone(), Keeper::start(&self.control, cluster, &self.resolver, &self.checks));
             self.keepers.push(kept.unwrap_or_else(start));
         }
         // The keepers of clusters that are gone or were replaced end here.

@@ -87,9 +87,13 @@ pub(super) struct Renewed {
 }
 
 impl Builder<'_> {
-    pub(super) fn build(&mut self, config: Config) -> Result<Snapshot, BuildError> {
+    pub(super) fn build(&mut self, mut config: Config) -> Result<Snapshot, BuildError> {
         let clusters = config.clusters.iter().map(|(name, cluster)| self.cluster(name, cluster));
         let clusters = clusters.collect::<Result<Vec<Arc<Cluster>>, BuildError>>()?;
+        // Those that stay as they are have their own already.
+        for (shared, cluster) in config.clusters.values_mut().zip(&clusters) {
+            *shared = cluster.config.clone();
+        }
         let membership = |cluster: &Arc<Cluster>| (cluster.name.to_string(), cluster.membership.clone());
         self.around.memberships = clusters.iter().map(membership).collect();
         let slots = Slots(config.clusters.keys().enumerate().map(|(at, name)| (name.as_str(), at)).collect());
@@ -104,7 +108,7 @@ impl Builder<'_> {
         Ok(Snapshot { listeners, udp, clusters, config })
     }
 
-    fn cluster(&mut self, name: &str, config: &config::Cluster) -> Result<Arc<Cluster>, BuildError> {
+    fn cluster(&mut self, name: &str, config: &Arc<config::Cluster>) -> Result<Arc<Cluster>, BuildError> {
         let current = self.current.clusters.iter().find(|cluster| &*cluster.name == name);
         let refused = |error| BuildError(format!("cluster {name}: tls: {error}"));
         let warn = |context: &ClientContext| {

@@ -47,7 +47,7 @@ pub use outlier::OutlierStats;
 pub use prometheus::CONTENT_TYPE as PROMETHEUS_CONTENT_TYPE;
 pub use registry::{Filter, Registry, Sample, Snapshot, Value};
 pub use runtime::RuntimeStats;
-pub use scope::{Handle, Metric, Scope, ScopeStats};
+pub use scope::{Handle, LazyHandle, Metric, Scope, ScopeStats};
 pub use server::{AccessLogStats, ClusterManagerStats, ListenerManagerStats, ServerStats, resident_bytes};
 pub use tcp::TcpStats;
 pub use tls::{CertificateStats, TlsStats};

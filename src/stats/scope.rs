@@ -1,11 +1,13 @@
 //! A scope is a struct of slots under one prefix, such as `cluster.app`. Each thread has its own instance, on cache
-//! lines of its own, so that counting shares nothing; readers sum over the instances.
+//! lines of its own, so that counting shares nothing; readers sum over the instances. An instance is made when it is first
+//! counted on: most clusters have threads that never do.
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::registry::Value;
 use super::{Codes, Counter, Gauge, Histogram, HistogramSnapshot, SharedCounter};
@@ -56,12 +58,20 @@ pub(super) use {name, scope};
 /// The instances of one scope, one a worker and one for the control thread.
 #[derive(Debug)]
 pub struct Scope<T> {
-    instances: Box<[Handle<T>]>,
+    instances: Box<[OnceLock<Handle<T>>]>,
 }
 
 /// One thread's instance of a scope. Only that thread may count on it.
 #[derive(Debug)]
 pub struct Handle<T>(Arc<Aligned<T>>);
+
+/// The same, but for who may never count: the instance is made when this is first looked at.
+#[derive(Debug)]
+pub struct LazyHandle<T> {
+    scope: Arc<Scope<T>>,
+    index: usize,
+    made: OnceCell<Handle<T>>,
+}
 
 /// Keeps the instances of two threads off each other's cache lines; 128 because CPUs fetch lines in pairs.
 #[derive(Debug, Default)]
@@ -70,25 +80,40 @@ struct Aligned<T>(T);
 
 impl<T: ScopeStats> Scope<T> {
     pub(super) fn new(workers: usize) -> Scope<T> {
-        Scope { instances: (0..=workers).map(|_| Handle(Arc::default())).collect() }
+        Scope { instances: (0..=workers).map(|_| OnceLock::new()).collect() }
     }
 
     /// The instance of worker `index`; index `workers` is the control thread's.
     pub fn worker(&self, index: usize) -> Handle<T> {
         debug_assert!(index < self.instances.len(), "no such worker");
-        self.instances.get(index).unwrap_or(&self.instances[self.instances.len() - 1]).clone()
+        let instance = self.instances.get(index).unwrap_or(&self.instances[self.instances.len() - 1]);
+        instance.get_or_init(Handle::detached).clone()
     }
 
-    /// Some instance is as asked.
+    /// The same, made when it is first counted on.
+    pub fn lazy_worker(self: &Arc<Self>, index: usize) -> LazyHandle<T> {
+        LazyHandle { scope: self.clone(), index, made: OnceCell::new() }
+    }
+
+    /// The instances that were made.
+    fn made(&self) -> impl Iterator<Item = &Handle<T>> {
+        self.instances.iter().filter_map(OnceLock::get)
+    }
+
+    /// Some instance on which a thread has counted is as asked.
     pub fn any(&self, is: impl Fn(&T) -> bool) -> bool {
-        self.instances.iter().any(|instance| is(instance))
+        self.made().any(|instance| is(instance))
     }
 
     /// The values of scopes by name, summed over all their instances.
     pub(super) fn sum<'s>(scopes: impl IntoIterator<Item = &'s Scope<T>>) -> Values {
         let mut values = BTreeMap::new();
-        for instance in scopes.into_iter().flat_map(|scope| &scope.instances) {
+        for instance in scopes.into_iter().flat_map(Scope::made) {
             instance.visit(&mut |name, metric| add(&mut values, name, metric));
+        }
+        if values.is_empty() {
+            // Nobody has counted: all values are there nevertheless.
+            T::default().visit(&mut |name, metric| add(&mut values, name, metric));
         }
         values
     }
@@ -121,6 +146,28 @@ impl<T: ScopeStats> Handle<T> {
     }
 }
 
+impl<T> Clone for LazyHandle<T> {
+    fn clone(&self) -> LazyHandle<T> {
+        LazyHandle { scope: self.scope.clone(), index: self.index, made: self.made.clone() }
+    }
+}
+
+impl<T: ScopeStats> Deref for LazyHandle<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        self.made.get_or_init(|| self.scope.worker(self.index))
+    }
+}
+
+impl<T: ScopeStats> LazyHandle<T> {
+    /// As [`Handle::detached`].
+    pub fn detached() -> LazyHandle<T> {
+        Arc::new(Scope::new(0)).lazy_worker(0)
+    }
+}
+
 /// Values by name.
 pub(super) type Values = BTreeMap<Cow<'static, str>, Value>;
 
@@ -140,7 +187,7 @@ impl<T: ScopeStats> AnyScope for Scope<T> {
     }
 
     fn is_used(&self) -> bool {
-        self.instances.iter().any(|instance| Arc::strong_count(&instance.0) > 1)
+        self.made().any(|instance| Arc::strong_count(&instance.0) > 1)
     }
 
     fn collect(&self, each: &mut dyn FnMut(Option<&str>, Values)) {
@@ -188,6 +235,18 @@ mod tests {
             time: Histogram,
             codes: Codes = "rq_",
         }
+    }
+
+    #[test]
+    fn an_instance_is_made_when_it_is_counted_on() {
+        let scope = Arc::new(Scope::<Sample>::new(2));
+        let (worker, same) = (scope.lazy_worker(1), scope.lazy_worker(1));
+        assert_eq!(scope.made().count(), 0);
+        assert_eq!(Scope::sum([&*scope])["hits"], Value::Counter(0), "the names are there");
+        worker.hits.inc();
+        same.hits.inc();
+        assert_eq!((scope.made().count(), scope.worker(1).hits.get()), (1, 2));
+        assert!(scope.any(|sample| sample.hits.get() == 2));
     }
 
     #[test]

@@ -349,7 +349,7 @@ pub(super) fn cluster_tls(json: &str) -> ClusterTls {
         r#"{{ "admin": {{ "address": "127.0.0.1:1" }}, "clusters": {{ "a": {{ "endpoints": ["127.0.0.1:1"], "tls": {json} }} }} }}"#
     );
     match parse(&text, &path(""), "test") {
-        Ok((mut config, _)) => config.clusters.remove("a").unwrap().tls.unwrap(),
+        Ok((mut config, _)) => config.clusters.remove("a").unwrap().tls.as_deref().unwrap().clone(),
         Err(problems) => panic!("{problems}"),
     }
 }

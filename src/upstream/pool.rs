@@ -95,16 +95,22 @@ impl Pool {
 
     /// Closes what was idle for `idle_timeout`, and what the host has closed. Says how many of the first.
     pub fn sweep(&self, hosts: &[Rc<HostView>], now: Instant, idle_timeout: Option<Duration>) -> usize {
+        let is_expired = |connection: &Connection| {
+            let idle = now.saturating_duration_since(connection.idle_since());
+            idle_timeout.is_some_and(|limit| idle >= limit)
+        };
+        let stays = |connection: &Connection| {
+            !is_expired(connection) && !connection.is_old(now) && !connection.transport.has_pending_read()
+        };
         let mut timed_out = 0;
         for host in hosts {
             let pool = &host.idle.connections;
+            if pool.borrow().iter().all(stays) {
+                continue;
+            }
             // Out of the cell first: a destructor must find the pool unborrowed.
-            let (keep, closed): (Vec<Connection>, Vec<Connection>) = pool.take().into_iter().partition(|connection| {
-                let idle = now.saturating_duration_since(connection.idle_since());
-                let expired = idle_timeout.is_some_and(|limit| idle >= limit);
-                timed_out += usize::from(expired);
-                !expired && !connection.is_old(now) && !connection.transport.has_pending_read()
-            });
+            let (keep, closed): (Vec<Connection>, Vec<Connection>) = pool.take().into_iter().partition(stays);
+            timed_out += closed.iter().filter(|connection| is_expired(connection)).count();
             self.idle_count.set(self.idle_count.get() - closed.len());
             *pool.borrow_mut() = keep;
         }

@@ -6,7 +6,7 @@ use super::{Rendezvous, mix};
 use crate::cluster::plan::{Selected, Table, Walk};
 use crate::cluster::{Group, Host, Plan, Selection, Share, SubsetKey, Why};
 use crate::config::{self, Balancing, LoadBalancing};
-use crate::stats::{ClusterStats, Handle};
+use crate::stats::{ClusterStats, LazyHandle};
 
 /// Draws that are made anew because the host was tried already, before others are looked for in order.
 const REDRAWS: usize = 3;
@@ -29,7 +29,7 @@ pub struct PickCx<'a> {
 /// Picks hosts for one worker.
 pub struct Picker {
     policy: LoadBalancing,
-    stats: Handle<ClusterStats>,
+    stats: LazyHandle<ClusterStats>,
     /// The plan that the states are for.
     plan: u64,
     /// By number of the group; made when it is first used.
@@ -47,7 +47,7 @@ enum State {
 }
 
 impl Picker {
-    pub fn new(settings: &Balancing, stats: Handle<ClusterStats>) -> Picker {
+    pub fn new(settings: &Balancing, stats: LazyHandle<ClusterStats>) -> Picker {
         Picker { policy: settings.policy, stats, plan: 0, states: Vec::new() }
     }
 

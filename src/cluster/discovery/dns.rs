@@ -25,7 +25,7 @@ pub(super) async fn run(
     found: Rc<Found>,
 ) {
     let stats = cluster.stats.control();
-    let dns: Rc<Dns> = Rc::new(cluster.config.dns.clone().unwrap_or_default());
+    let dns: Rc<Dns> = Rc::from(cluster.config.dns.clone().unwrap_or_default());
     let mut finder = Finder::new(&cluster.config, &known, control::now());
     drop(known);
     let mut rng = fastrand::Rng::new();

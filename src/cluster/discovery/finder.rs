@@ -95,7 +95,7 @@ impl Finder {
         }
         let logical = known.iter().find(|host| host.alternatives.is_some()).map(|host| host.identity());
         let endpoints = config.endpoints.clone();
-        Finder { discovery: config.discovery, endpoints, dns, names, services, logical, said: None }
+        Finder { discovery: config.discovery, endpoints, dns: *dns, names, services, logical, said: None }
     }
 
     /// A question that is due. It is being asked from now on.

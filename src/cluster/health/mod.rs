@@ -30,9 +30,6 @@ use crate::config::HealthCheck;
 use crate::runtime::control::{self, Receiver, Semaphore, Sender};
 use crate::stats::{Handle, HealthCheckStats, Registry, Scope};
 
-/// Checks of the whole process that run at once: beyond, they wait for each other.
-static RUNNING: Semaphore = Semaphore::new(256);
-
 /// Hosts that said so themselves and wait for the control thread.
 const PASSIVE: usize = 256;
 
@@ -69,10 +66,26 @@ impl ClusterHealth {
     }
 }
 
+/// How many checks run at once, over all clusters: beyond, they wait for each other. Its owner has the keepers of all clusters, and
+/// hands it down.
+#[derive(Clone)]
+pub struct CheckLimit(Rc<Semaphore>);
+
+impl CheckLimit {
+    const MOST: usize = 256;
+}
+
+impl Default for CheckLimit {
+    fn default() -> CheckLimit {
+        CheckLimit(Rc::new(Semaphore::new(CheckLimit::MOST)))
+    }
+}
+
 /// The checks of one cluster's hosts.
 pub struct Checks {
     cluster: Arc<Cluster>,
-    settings: HealthCheck,
+    settings: Box<HealthCheck>,
+    limit: CheckLimit,
     stats: Handle<HealthCheckStats>,
     events: Events,
     rng: RefCell<fastrand::Rng>,
@@ -82,7 +95,7 @@ pub struct Checks {
 
 impl Checks {
     /// `None`: the hosts of this cluster are not checked.
-    pub fn new(cluster: &Arc<Cluster>) -> Option<Rc<Checks>> {
+    pub fn new(cluster: &Arc<Cluster>, limit: &CheckLimit) -> Option<Rc<Checks>> {
         let (settings, health) = cluster.config.health_check.clone().zip(cluster.health.as_ref())?;
         let log = health.log.as_ref().zip(settings.log.as_ref());
         Some(Rc::new(Checks {
@@ -91,6 +104,7 @@ impl Checks {
             rng: RefCell::new(fastrand::Rng::new()),
             had_traffic: Cell::new(false),
             cluster: cluster.clone(),
+            limit: limit.clone(),
             settings,
         }))
     }
@@ -105,7 +119,7 @@ impl Checks {
         loop {
             self.wait(&checker).await;
             let result = {
-                let _running = RUNNING.acquire().await;
+                let _running = self.limit.0.acquire().await;
                 self.stats.attempt.inc();
                 prober.check(&self.settings).await
             };

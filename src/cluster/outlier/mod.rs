@@ -106,7 +106,7 @@ impl Outliers {
     pub(super) fn new(cluster: &Cluster, now: Instant) -> Option<Outliers> {
         let (settings, shared) = cluster.config.outlier_detection.clone().zip(cluster.outliers.as_ref())?;
         let events = Events::new(&cluster.name, shared);
-        Some(Outliers { detector: Detector::new(settings, now), events, rng: fastrand::Rng::new() })
+        Some(Outliers { detector: Detector::new(*settings, now), events, rng: fastrand::Rng::new() })
     }
 
     /// Ejects and returns what is due. Says when to look again, and whether anything has changed.

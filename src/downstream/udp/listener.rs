@@ -206,8 +206,14 @@ mod tests {
     /// A listener in front of one host.
     fn slot(rt: &Rt, host: &UdpSocket) -> Rc<UdpSlot> {
         let endpoint = config::Endpoint::of(host.local_addr().unwrap().into());
-        let cluster =
-            Cluster::new("app", &config::Cluster::new(vec![endpoint]), &[], &mut Registry::new(), 1, &Arc::default());
+        let cluster = Cluster::new(
+            "app",
+            &Arc::new(config::Cluster::new(vec![endpoint])),
+            &[],
+            &mut Registry::new(),
+            1,
+            &Arc::default(),
+        );
         let action = config::L4Action::Cluster("app".to_owned());
         let route = config::L4Route { name: String::new(), matches: config::L4Match::default(), action };
         let view = UdpView {

@@ -3,6 +3,7 @@
 
 mod datagram;
 mod net;
+mod signal;
 mod stamp;
 
 use std::future::Future;
@@ -18,6 +19,7 @@ pub use smol::lock::Semaphore;
 
 pub use datagram::{ControlDatagram, has_route};
 pub use net::{ControlListener, ControlStream};
+pub use signal::Signal;
 pub use stamp::Stamp;
 
 use super::clock;
@@ -128,30 +130,6 @@ pub async fn timeout<T>(limit: Duration, future: impl Future<Output = T>) -> Opt
         None
     })
     .await
-}
-
-/// Says that there is something to look at: any number of times is once. Whoever raises it never waits.
-#[derive(Debug)]
-pub struct Signal(Sender<()>, Receiver<()>);
-
-impl Default for Signal {
-    fn default() -> Signal {
-        let (sender, receiver) = channel(1);
-        Signal(sender, receiver)
-    }
-}
-
-impl Signal {
-    pub fn raise(&self) {
-        // Full: it is raised already.
-        let _ = self.0.try_send(());
-    }
-
-    /// Returns when it was raised since the last time. For one waiter.
-    pub async fn raised(&self) {
-        // The sender is here: the channel is never closed.
-        let _ = self.1.recv().await;
-    }
 }
 
 /// A channel to the control thread, of at most `capacity` messages. Workers use `try_send`, which never waits.

@@ -31,7 +31,7 @@ impl Connection {
     /// Starts a task for a socket that has just been connected, and makes it known to the cluster.
     pub fn start(socket: Socket, view: &Rc<ClusterView>, buffers: &Rc<Buffers>) -> Rc<Connection> {
         let rt = view.rt.clone();
-        let limits: Arc<nuncio_h2::Limits> = view.h2_limits.clone();
+        let limits: Arc<nuncio_h2::Limits> = view.h2_limits().clone();
         let mux = Mux::new(nuncio_h2::Connection::new(Side::Client, limits, rt.now()));
         let driver =
             Driver::with_buffers(&mux, buffers, &rt, Limits { flush: view.shared.config.http.stream_flush_timeout });

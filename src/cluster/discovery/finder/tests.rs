@@ -29,7 +29,7 @@ struct Simulated {
 fn cluster(text: &str) -> Cluster {
     let text = format!(r#"{{ "admin": {{ "address": "127.0.0.1:1" }}, "clusters": {{ "c": {text} }} }}"#);
     match config::parse(&text, std::path::Path::new("/"), "test") {
-        Ok((mut config, _)) => config.clusters.remove("c").unwrap(),
+        Ok((mut config, _)) => config.clusters.remove("c").unwrap().as_ref().clone(),
         Err(problems) => panic!("{problems}"),
     }
 }

@@ -59,7 +59,7 @@ fn setup(address: SocketAddr, cluster: &str) -> Setup {
     let cluster = Arc::new(Cluster::new("app", config, &[], &mut Registry::new(), 1, &Arc::default()).unwrap());
     let (settings, stats) = (config.health_check.clone().unwrap(), Handle::<HealthCheckStats>::detached());
     let host = cluster.hosts()[0].clone();
-    Setup { prober: Prober::new(cluster, host, &settings, stats.clone()), settings, stats }
+    Setup { prober: Prober::new(cluster, host, &settings, stats.clone()), settings: *settings, stats }
 }
 
 impl Setup {
