@@ -62,6 +62,8 @@ pub(super) struct Retrying {
     pub(super) state: RetryState,
     /// As long as a retry is under way.
     pub(super) permit: Option<Permit>,
+    /// The answer is one that would have been asked for again, had that been possible.
+    pub(super) in_vain: bool,
     /// Hosts that have failed it.
     pub(super) tried: Vec<Rc<HostView>>,
 }
@@ -95,6 +97,8 @@ pub(super) struct Try {
     pub(super) state: State,
     /// When the connection was there.
     pub(super) since: Option<Instant>,
+    /// It has taken longer than a try may, and goes on all the same (`x-envoy-hedge-on-per-try-timeout`).
+    pub(super) overdue: bool,
     /// `per_try_timeout`, from when there are a connection and the whole request
     due: Option<Instant>,
     /// `per_try_idle_timeout`, moved by what comes from the host.
@@ -109,7 +113,14 @@ pub(super) enum State {
 
 impl Try {
     pub(super) fn new(host: Rc<HostView>, acquire: Acquire) -> Try {
-        Try { host: Busy::new(host), state: State::Acquiring(acquire), since: None, due: None, idle_due: None }
+        Try {
+            host: Busy::new(host),
+            state: State::Acquiring(acquire),
+            since: None,
+            overdue: false,
+            due: None,
+            idle_due: None,
+        }
     }
 
     pub(super) fn exchange(&mut self) -> Option<&mut Exchange> {
@@ -246,6 +257,7 @@ impl Stream {
                 policy: self.own_policy(route),
                 state: RetryState::default(),
                 permit: None,
+                in_vain: false,
                 tried: Vec::new(),
             },
             race: self.racing(route, &view, wanted),
@@ -367,7 +379,7 @@ impl Stream {
         }
         sending.replay.give_up();
         sending.retry.permit = None;
-        if sending.retry.state.retries() > 0 {
+        if sending.retry.state.retries() > 0 && !sending.retry.in_vain {
             sending.view.stats.upstream_rq_retry_success.inc();
         }
         if let Some(current) = &mut sending.current {

@@ -4,7 +4,7 @@
 //!   current: Open, no head -----due, budget, another host----> rival: Acquiring -> Open
 //!   head from current ----> taken; every rival is given up: its connection closes, or its stream is reset
 //!   head from a rival ----> it changes places with current, which is given up
-//!   current fails --------> a rival takes its place: no retry is spent
+//!   current fails --------> a rival takes its place: no retry is spent; of those that are overdue only when none is left
 //!   a rival fails, or answers what the policy would not take --> it is gone, and nobody is told
 //! ```
 //! Only requests without a body race: what is sent twice is a head.
@@ -18,7 +18,7 @@ use nuncio_http::ResponseHead;
 use super::attempt::{Sending, State, Try};
 use super::report::{report_rival, report_rival_head, report_slow};
 use super::run::Stream;
-use crate::cluster::{ClusterView, Decision, HostView, Permit, Resource, RetryCx, RetryEvent};
+use crate::cluster::{ClusterView, HostView, Permit, Resource};
 use crate::error::{Error, Kind, Phase};
 use crate::route::Route;
 use crate::upstream::acquire::Acquire;
@@ -35,7 +35,7 @@ pub(super) struct Racing {
     /// One more host is asked then.
     due: Option<Instant>,
     rivals: Vec<Try>,
-    /// One for each host that was asked besides: it is a request of the cluster like any other.
+    /// One for each host that was asked besides, until an answer is taken: it is a request of the cluster like any other.
     permits: Vec<Permit>,
     /// The head by which a rival has won.
     won: Option<FromUpstream>,
@@ -50,13 +50,19 @@ impl Racing {
         self.due
     }
 
-    /// A try that was the one that counts goes on besides the next.
-    pub(super) fn add(&mut self, rival: Try) {
+    /// A try that was the one that counts has taken too long, and goes on besides the next.
+    pub(super) fn add(&mut self, mut rival: Try) {
+        rival.overdue = true;
         self.rivals.push(rival);
     }
 
     pub(super) fn rivals(&self) -> &[Try] {
         &self.rivals
+    }
+
+    /// There are rivals that may still answer in time.
+    pub(super) fn is_on_time(&self) -> bool {
+        self.rivals.iter().any(|rival| !rival.overdue)
     }
 
     /// The head that the client gets, if a rival had it first.
@@ -69,6 +75,7 @@ impl Sending {
     /// The answer is taken: nobody else is asked.
     pub(super) fn end_race(&mut self, now: Instant) {
         self.race.due = None;
+        self.race.permits.clear();
         for rival in self.race.rivals.drain(..) {
             report_slow(&self.view, &rival, now);
             self.view.stats.upstream_rq_race_cancelled.inc();
@@ -103,15 +110,18 @@ impl Stream {
             return;
         }
         let mut racing = std::mem::take(&mut sending.race.rivals);
-        let mut winner = None;
+        let (mut winner, mut at) = (None, 0);
         racing.retain_mut(|rival| {
             if winner.is_some() {
                 return true;
             }
             match self.poll_rival(task, rival) {
-                Poll::Pending => true,
+                Poll::Pending => {
+                    at += 1;
+                    true
+                }
                 Poll::Ready(Ok(head)) => {
-                    winner = Some((rival.host.clone(), head));
+                    winner = Some(head);
                     true
                 }
                 Poll::Ready(Err(_)) => false,
@@ -119,16 +129,14 @@ impl Stream {
         });
         let Some(sending) = self.attempt.0.as_deref_mut() else { return };
         sending.race.rivals = racing;
-        let Some((host, head)) = winner else { return };
-        let at = sending.race.rivals.iter().position(|rival| Rc::ptr_eq(&rival.host, &host));
-        if let Some(at) = at {
-            sending.view.stats.upstream_rq_race_won_by_other.inc();
-            if let Some(beaten) = &sending.current {
-                report_slow(&sending.view, beaten, self.rt.now());
-            }
-            sending.race.won = Some(head);
-            self.change_places(at);
+        // By its place: two that were too slow may be at one host.
+        let Some(head) = winner else { return };
+        sending.view.stats.upstream_rq_race_won_by_other.inc();
+        if let Some(beaten) = &sending.current {
+            report_slow(&sending.view, beaten, self.rt.now());
         }
+        sending.race.won = Some(head);
+        self.change_places(at);
     }
 
     /// The request goes to one more host, if there is one and the budget has room.
@@ -217,31 +225,20 @@ impl Stream {
         }
     }
 
-    /// The retry policy would rather have another answer.
+    /// The retry policy would rather have another answer, whether it may still ask for one or not.
     pub(super) fn is_unwanted(&self, head: &ResponseHead) -> bool {
-        let Some(sending) = self.attempt.0.as_deref() else { return false };
-        let mut state = sending.retry.state;
-        let mut rng = fastrand::Rng::new();
-        let mut cx = RetryCx {
-            replayable: true,
-            idempotent: true,
-            time_left: None,
-            wall: self.rt.unix_time(),
-            base: None,
-            rng: &mut rng,
-        };
-        let policy = sending.retry.policy(&self.listener);
-        matches!(policy.decide(&mut state, RetryEvent::Head(head), &mut cx), Decision::Retry { .. })
+        let sending = self.attempt.0.as_deref();
+        sending.is_some_and(|sending| sending.retry.policy(&self.listener).is_unwanted(head))
     }
 
-    /// The try has failed: one of its rivals takes its place. Says whether there was one.
-    pub(super) fn promote(&mut self) -> bool {
+    /// The try has failed: one of its rivals takes its place, of those that have taken longer than a try may (`overdue`) or of
+    /// the others. Says whether there was one.
+    pub(super) fn promote(&mut self, overdue: bool) -> bool {
         let Some(sending) = self.attempt.0.as_deref() else { return false };
-        let open = sending.race.rivals.iter().position(|rival| matches!(rival.state, State::Open(_)));
-        if sending.race.rivals.is_empty() {
-            return false;
-        }
-        self.change_places(open.unwrap_or(0));
+        let rivals = || sending.race.rivals.iter().enumerate().filter(|(_, rival)| rival.overdue == overdue);
+        let open = rivals().find(|(_, rival)| matches!(rival.state, State::Open(_)));
+        let Some((at, _)) = open.or_else(|| rivals().next()) else { return false };
+        self.change_places(at);
         true
     }
 
@@ -251,8 +248,7 @@ impl Stream {
         self.response.forget();
         let Some(sending) = self.attempt.0.as_deref_mut() else { return };
         let rival = sending.race.rivals.swap_remove(at);
-        // A slow try may win while the next one waits for its time: that one is not wanted any more.
-        sending.pause = None;
+        sending.retry.in_vain = false;
         self.info.host = Some(rival.host.clone());
         if let Some(since) = rival.since {
             self.info.times.upstream_ready = Some(since);

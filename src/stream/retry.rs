@@ -57,20 +57,25 @@ impl Stream {
         if !policy.is_active() {
             return Judgement::Take;
         }
-        let raced = !sending.race.rivals().is_empty();
-        if raced && self.is_unwanted(head) {
-            if let Some(sending) = self.attempt.0.as_deref_mut() {
-                sending.report_answered();
-            }
-            if self.promote() {
-                return Judgement::Again;
-            }
+        let raced = !sending.race.rivals().is_empty() && self.is_unwanted(head);
+        if raced && self.promote_instead(false) || self.try_again(RetryEvent::Head(head), Some(task)) {
+            return Judgement::Again;
         }
-        if self.try_again(RetryEvent::Head(head), Some(task)) {
+        if raced && self.promote_instead(true) {
             return Judgement::Again;
         }
         let is_grpc = || grpc::Kind::of(&head.headers) == Some(grpc::Kind::Grpc);
         if hold > 0 && !end && head.status == 200 && is_grpc() { Judgement::Hold(hold) } else { Judgement::Take }
+    }
+
+    /// An answer that nobody wants gives way to a rival. Says whether there was one.
+    fn promote_instead(&mut self, overdue: bool) -> bool {
+        let Some(sending) = self.attempt.0.as_deref_mut() else { return false };
+        if !sending.race.rivals().iter().any(|rival| rival.overdue == overdue) {
+            return false;
+        }
+        sending.report_answered();
+        self.promote(overdue)
     }
 
     /// A response that was held has ended. Says whether the request is sent again.
@@ -87,13 +92,11 @@ impl Stream {
             sending.report_failed(error, whole);
             return false;
         }
-        if error.side == Side::Upstream && !sending.race.rivals().is_empty() {
+        let of_the_host = error.side == Side::Upstream;
+        if of_the_host && sending.race.is_on_time() {
             sending.report_failed(error, whole);
+            return self.promote(false);
         }
-        if error.side == Side::Upstream && self.promote() {
-            return true;
-        }
-        let Some(sending) = self.attempt.0.as_deref_mut() else { return false };
         let (reused, unsent) = match sending.current.as_mut().and_then(Try::exchange) {
             Some(exchange) => (exchange.is_reused(), exchange.is_unsent()),
             None => (false, true),
@@ -102,7 +105,17 @@ impl Stream {
             Kind::Timeout(Timeout::PerTry | Timeout::PerTryIdle) => RetryEvent::TimedOut { unsent },
             _ => RetryEvent::Failed { error, reused: reused && !held, unsent },
         };
-        self.try_again(event, None)
+        if self.try_again(event, None) {
+            return true;
+        }
+        // Nothing more is tried: what was too slow may still answer before the client's time is over.
+        let waits = matches!(event, RetryEvent::TimedOut { .. }) && self.hedges();
+        waits || of_the_host && self.promote(true)
+    }
+
+    /// A try that has taken too long is not given up.
+    fn hedges(&self) -> bool {
+        self.request.is_bodyless() && self.asked.as_ref().is_some_and(|asked| asked.hedge_on_per_try_timeout)
     }
 
     /// Shows the policy what has happened, and does what it says. `task`: for the rest of a response that is not wanted.
@@ -136,6 +149,8 @@ impl Stream {
         let (after, pace) = match decision {
             Decision::Retry { after, pace } => (after, pace),
             Decision::No(refusal) => {
+                let answered = matches!(event, RetryEvent::Head(_) | RetryEvent::Trailers(_));
+                sending.retry.in_vain = answered && refusal != Refusal::NotRetriable;
                 if refusal == Refusal::LimitExceeded {
                     sending.view.stats.upstream_rq_retry_limit_exceeded.inc();
                     self.info.flags.insert(ResponseFlags::UPSTREAM_RETRY_LIMIT_EXCEEDED);
@@ -143,6 +158,7 @@ impl Stream {
                 return false;
             }
         };
+        sending.retry.in_vain = matches!(event, RetryEvent::Head(_) | RetryEvent::Trailers(_));
         let values = &sending.view.shared.values;
         if pace != Pace::AtOnce && !values.use_retry.is_hit(&mut rng) {
             return false;
@@ -156,13 +172,14 @@ impl Stream {
             }
         }
         sending.retry.state = state;
+        sending.retry.in_vain = false;
         self.again(event, after, pace, task);
         true
     }
 
     /// Another try begins, now or later.
     fn again(&mut self, event: RetryEvent<'_>, after: Duration, pace: Pace, task: Option<&mut Context<'_>>) {
-        let now = self.rt.now();
+        let (now, hedges) = (self.rt.now(), self.hedges());
         self.response.forget();
         let Some(sending) = self.attempt.0.as_deref_mut() else { return };
         let view = sending.view.clone();
@@ -183,11 +200,8 @@ impl Stream {
             Pace::RateLimited => stats.upstream_rq_retry_backoff_ratelimited.inc(),
         }
         // Too slow is not too late: the slow one may still be first (`x-envoy-hedge-on-per-try-timeout`).
-        let hedge = self.asked.as_ref().is_some_and(|asked| asked.hedge_on_per_try_timeout);
         match failed {
-            Some(slow) if hedge && self.request.is_bodyless() && matches!(event, RetryEvent::TimedOut { .. }) => {
-                sending.race.add(slow);
-            }
+            Some(slow) if hedges && matches!(event, RetryEvent::TimedOut { .. }) => sending.race.add(slow),
             Some(failed) => end_unwanted(failed, event, now, task),
             None => {}
         }

@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use nuncio_http::RequestHead;
+use nuncio_http::{Method, RequestHead};
 
 use super::attempt::{State, Try};
 use super::buffers::Buffers;
@@ -267,11 +267,11 @@ impl Copying {
 impl Stream {
     /// Copies of the request for the clusters that the route names.
     pub(super) fn start_shadows(&mut self, route: &Route) {
+        let Some(head) = &self.info.request else { return };
         // There is nothing to copy of a tunnel, and no answer to throw away.
-        if route.shadow.is_empty() || self.request.upgrade.is_some() || self.request.is_tunnel() {
+        if route.shadow.is_empty() || self.request.upgrade.is_some() || head.method == Method::Connect {
             return;
         }
-        let Some(head) = &self.info.request else { return };
         let mut rng = fastrand::Rng::new();
         for shadow in route.shadow.iter().filter(|shadow| shadow.share.is_hit(&mut rng)) {
             let view = &self.listener.clusters[shadow.cluster.slot];

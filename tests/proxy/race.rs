@@ -44,6 +44,25 @@ fn the_first_answer_wins_and_the_other_host_is_told_to_stop() {
 }
 
 #[test]
+fn a_race_that_is_over_is_one_request() {
+    let (one, other) = (Upstream::start(), Upstream::start());
+    let proxy = proxy(&[&one, &other], json!({ "after": "20ms", "budget_percent": 100 }));
+    let mut client = proxy.client();
+    client.send(GET);
+    let (mut first, mut second) = (one.accept(), other.accept());
+    first.head();
+    second.head();
+    let left = "cluster.app.circuit_breakers.default.remaining_rq";
+    assert_eq!(proxy.stat(left), 1022);
+    second.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no");
+    client.head();
+    assert_eq!(proxy.stat(left), 1023, "its answer may take long");
+    second.send("k");
+    client.expect("ok");
+    proxy.await_stat(left, 1024);
+}
+
+#[test]
 fn a_host_that_fails_is_replaced_by_its_rival() {
     let (one, other) = (Upstream::start(), Upstream::start());
     let proxy = proxy(&[&one, &other], json!({ "after": "20ms", "budget_percent": 100 }));

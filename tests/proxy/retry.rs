@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{LogFile, Proxy, Upstream, blackhole, closed_port};
+use crate::harness::{LogFile, Proxy, Upstream, Wire, blackhole, closed_port};
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -76,6 +76,7 @@ fn what_came_last_is_what_the_client_gets() {
     let response = client.message();
     assert_eq!((response.status(), response.text()), (502, "bad"));
     assert_eq!(proxy.stat("cluster.app.upstream_rq_retry_limit_exceeded"), 1);
+    assert_eq!(proxy.stat("cluster.app.upstream_rq_retry_success"), 0, "it did not help");
     assert_eq!(log.lines(1)[0], "502 URX 2");
 }
 
@@ -207,6 +208,74 @@ fn a_slow_try_that_wins_in_the_pause_before_the_next_is_the_last() {
     std::thread::sleep(pause);
     slow.send("k");
     assert_eq!(client.message().text(), "ok");
+}
+
+/// A proxy whose clients may ask for hedging, and one that does.
+fn hedged(upstream: &Upstream, attempts: u32) -> (Proxy, Wire) {
+    let retry =
+        json!({ "on": ["reset"], "attempts": attempts, "per_try_timeout": "50ms", "back_off": { "base": "1ms" } });
+    let route = json!({ "cluster": "app", "retry": retry, "timeout": "off" });
+    let http = json!({ "trusted_proxies": ["127.0.0.0/8"] });
+    let proxy = Proxy::between(upstream, json!({ "http": http, "routes": [route] }), json!({}));
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nhost: a\r\nx-envoy-hedge-on-per-try-timeout: true\r\n\r\n");
+    (proxy, client)
+}
+
+#[test]
+fn any_of_several_slow_tries_at_one_host_may_still_win() {
+    for winner in 0..3 {
+        let upstream = Upstream::start();
+        let (proxy, mut client) = hedged(&upstream, 2);
+        let mut tries: Vec<Wire> = (0..3).map(|_| upstream.accept()).collect();
+        tries.iter_mut().for_each(|server| drop(server.head()));
+        // The last one is too slow as well, and is waited for.
+        proxy.await_stat("cluster.app.upstream_rq_per_try_timeout", 3);
+        tries[winner].send(OK);
+        assert_eq!(client.message().text(), "ok", "{winner}");
+        proxy.await_stat("cluster.app.upstream_rq_active", 0);
+        upstream.expect_nobody(QUIET);
+    }
+}
+
+#[test]
+fn a_slow_try_keeps_no_better_one_from_being_made() {
+    let upstream = Upstream::start();
+    let (_proxy, mut client) = hedged(&upstream, 2);
+    let mut slow = upstream.accept();
+    slow.head();
+    let mut broken = upstream.accept();
+    broken.head();
+    broken.reset();
+    let mut good = upstream.accept();
+    good.head();
+    good.send(OK);
+    assert_eq!(client.message().text(), "ok");
+    slow.expect_gone();
+}
+
+#[test]
+fn where_nothing_more_is_tried_a_slow_try_is_waited_for() {
+    for answer in [Some(BUSY), None] {
+        let upstream = Upstream::start();
+        let retry = json!({ "on": ["5xx"], "per_try_timeout": "50ms", "back_off": { "base": "1ms" } });
+        let route = json!({ "cluster": "app", "retry": retry, "timeout": "off" });
+        let http = json!({ "trusted_proxies": ["127.0.0.0/8"] });
+        let proxy = Proxy::between(&upstream, json!({ "http": http, "routes": [route] }), json!({}));
+        let mut client = proxy.client();
+        client.send("GET / HTTP/1.1\r\nhost: a\r\nx-envoy-hedge-on-per-try-timeout: true\r\n\r\n");
+        let mut slow = upstream.accept();
+        slow.head();
+        let mut failing = upstream.accept();
+        failing.head();
+        match answer {
+            Some(answer) => failing.send(answer),
+            None => failing.reset(),
+        }
+        proxy.await_stat("cluster.app.upstream_rq_retry_limit_exceeded", 1);
+        slow.send(OK);
+        assert_eq!(client.message().text(), "ok");
+    }
 }
 
 #[test]

@@ -91,3 +91,24 @@ fn a_share_of_nothing_copies_nothing() {
     assert_eq!(client.message().text(), "ok");
     other.expect_nobody(Duration::from_millis(50));
 }
+
+/// What a tunnel carries is nobody else's.
+#[test]
+fn a_tunnel_is_not_copied() {
+    let (primary, other) = (Upstream::start(), Upstream::start());
+    let shadow = json!({ "cluster": "other", "percent": 100 });
+    let proxy = Proxy::start(json!({
+        "listeners": [{ "routes": [{ "cluster": "app", "upgrades": ["connect"], "shadow": shadow }] }],
+        "clusters": { "app": { "endpoints": [primary.address()] }, "other": { "endpoints": [other.address()] } },
+    }));
+    let mut client = proxy.client();
+    client.send("CONNECT db.example:5432 HTTP/1.1\r\nhost: db.example:5432\r\n\r\n");
+    let mut server = primary.accept();
+    server.head();
+    server.send("HTTP/1.1 200 OK\r\n\r\n");
+    client.head();
+    client.send("secret");
+    server.expect("secret");
+    other.expect_nobody(Duration::from_millis(50));
+    assert_eq!(proxy.stat("cluster.other.upstream_rq_shadow"), 0);
+}

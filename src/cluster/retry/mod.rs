@@ -276,6 +276,11 @@ impl RetryPolicy {
         Decision::Retry { after, pace }
     }
 
+    /// A response that leads to a retry, as long as there may be one.
+    pub fn is_unwanted(&self, head: &ResponseHead) -> bool {
+        self.is_active() && self.wants_after_head(head)
+    }
+
     /// A condition holds.
     fn wants(&self, event: RetryEvent<'_>) -> bool {
         match event {
