@@ -24,3 +24,6 @@ pub mod error;
 pub mod explain;
 pub mod server;
 pub mod stats;
+
+#[cfg(test)]
+mod mutation;

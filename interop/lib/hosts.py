@@ -13,7 +13,8 @@ BODY = pattern(2000)
 
 
 class Host:
-    """One nginx, one process. GET / is BODY, /health is 200; `fail()` makes / a 500. `inside` is put in front of its command."""
+    """One nginx, one process. GET / is BODY, as is all below /case/; /health is 200. `fail()` makes / a 500, `ail()` makes /health a 503. `inside` is
+    put in front of its command."""
 
     def __init__(self, who, address, port, inside=()):
         self.who, self.address, self.port, self.inside = who, address, port, list(inside)
@@ -39,7 +40,8 @@ http {{
     add_header X-Who {who} always;
     root {self.root}/www;
     location = / {{ if (-f {self.root}/failing) {{ return 500 "no\\n"; }} try_files /body =404; }}
-    location = /health {{ return 200 "well\\n"; }}
+    location /case/ {{ try_files /body =404; }}
+    location = /health {{ if (-f {self.root}/ailing) {{ return 503 "ill\\n"; }} return 200 "well\\n"; }}
   }}
 }}
 """)
@@ -89,6 +91,12 @@ http {{
 
     def recover(self):
         os.remove(os.path.join(self.root, "failing"))
+
+    def ail(self):
+        open(os.path.join(self.root, "ailing"), "w").close()
+
+    def get_well(self):
+        os.remove(os.path.join(self.root, "ailing"))
 
 
 class Odd:

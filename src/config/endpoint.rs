@@ -281,6 +281,7 @@ pub(super) fn read_path(cx: &Cx, node: &Node) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutation;
 
     fn parse(text: &str) -> Result<Vec<Endpoint>, String> {
         parse_endpoints(text, Path::new("/etc/nuncio"), "e.json").map_err(|problems| problems.to_string())
@@ -294,6 +295,40 @@ mod tests {
             endpoints.iter().map(|it| format!("{} {} {}", it.address, it.weight, it.zone)).collect();
         assert_eq!(shown, ["192.0.2.1:80 1 ", "unix:/etc/nuncio/app.sock 3 a"]);
         assert_eq!(parse(r#"{ "endpoints": [] }"#), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn any_endpoints_file_is_read_or_refused_with_a_place() {
+        let samples: [&[u8]; 3] = [
+            br#"{ "endpoints": ["192.0.2.1:80", "[2001:db8::1]:80", "unix:app.sock"] }"#,
+            br#"{ "endpoints": [{ "address": "192.0.2.2:80", "weight": 3, "priority": 1, "zone": "b",
+                "metadata": { "stage": "canary", "n": "1" } }, "192.0.2.3:65535"] }"#,
+            b"\xef\xbb\xbf{\n\"endpoints\": []\n}",
+        ];
+        let words: [&[u8]; 12] = [
+            b"\"",
+            b"{",
+            b"[",
+            b"}",
+            b"]",
+            b",",
+            b"\\u0000",
+            b"\\ud800",
+            b"1e999",
+            b"-1",
+            b"\"endpoints\": ",
+            b"\xc3\xa4",
+        ];
+        mutation::check(&samples, &words, |bytes| {
+            let Ok(text) = std::str::from_utf8(bytes) else { return };
+            match parse(text) {
+                Ok(endpoints) => assert!(endpoints.iter().all(|it| it.address.address().is_some() && it.weight > 0)),
+                Err(problems) => {
+                    let has_place = |line: &str| line.starts_with("e.json:") || line.starts_with(' ');
+                    assert!(!problems.is_empty() && problems.lines().all(has_place), "{problems}");
+                }
+            }
+        });
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The two files of the system, read again when they change. They are looked at every five seconds at most.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::hosts::Hosts;
 use super::resolv_conf::ResolvConf;
-use crate::runtime::control::Stamp;
+use crate::runtime::control::{self, Stamp};
 
 /// Between two looks.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -78,7 +77,7 @@ impl Sources {
 
 fn read(path: &Path, most: u64) -> io::Result<String> {
     let mut bytes = Vec::new();
-    match File::open(path) {
+    match control::open_file(path) {
         Ok(file) => file.take(most + 1).read_to_end(&mut bytes)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
         Err(error) => return Err(error),

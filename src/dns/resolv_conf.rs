@@ -92,6 +92,12 @@ impl ResolvConf {
         servers
     }
 
+    /// With other servers.
+    #[cfg(test)]
+    pub(super) fn on(self, servers: &[SocketAddr]) -> ResolvConf {
+        ResolvConf { nameservers: servers.to_vec(), ..self }
+    }
+
     pub(super) fn policy(&self) -> Policy {
         let default = Policy::default();
         Policy {

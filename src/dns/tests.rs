@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_dns::{Failure, Srv};
@@ -23,11 +24,11 @@ impl Sandbox {
         let sources = Sources { resolv_conf: directory.join("resolv.conf"), hosts: directory.join("hosts") };
         fs::write(&sources.resolv_conf, resolv_conf).unwrap();
         fs::write(&sources.hosts, hosts).unwrap();
-        Sandbox { directory, resolver: Resolver::with(sources, Handle::detached()) }
+        Sandbox { directory, resolver: Resolver::with(sources, Handle::detached(), Duration::from_millis(300)) }
     }
 
     fn addresses(&self, name: &str, families: Families, servers: &[SocketAddr]) -> Addresses {
-        block_on(self.resolver.addresses(&host(name), families, servers))
+        block_on(self.resolver.addresses(&host(name), families, servers, async |_| {}))
     }
 }
 
@@ -58,6 +59,63 @@ fn both_families_at_once() {
     assert_eq!(v4, Addresses { v6: None, ..all });
     assert_eq!(sandbox.resolver.0.stats.resolve_total.get(), 3);
     assert_eq!(sandbox.resolver.0.stats.pending_resolutions.get(), 0);
+}
+
+/// A resolver of 16 servers that are all the same one: it is a minute until silence is a failure.
+fn patient(server: &Server) -> Vec<SocketAddr> {
+    vec![server.address; 16]
+}
+
+#[test]
+fn a_family_that_is_late_does_not_hold_up_the_other() {
+    let server = Server::start();
+    let found = [(A, AAAA, addresses(60, &["192.0.2.1"])), (AAAA, A, addresses(60, &["2001:db8::1"]))];
+    for (kind, silent, says) in found {
+        server.says("api.internal", kind, says);
+        server.says("api.internal", silent, Says::Silence);
+        let sandbox = Sandbox::new("late", "", "");
+        let (tell, told) = control::channel(2);
+        let early = async |said| tell.send(said).await.unwrap();
+        let (name, servers) = (host("api.internal"), patient(&server));
+        let whole = async { Err(sandbox.resolver.addresses(&name, Families::Both, &servers, early).await) };
+        let first = block_on(control::race(async { Ok(told.recv().await.unwrap()) }, whole));
+        let v4 = (kind == A).then(|| self::found(60, &["192.0.2.1"])).flatten();
+        let v6 = (kind == AAAA).then(|| self::found(60, &["2001:db8::1"])).flatten();
+        assert_eq!(first, Ok(Addresses { v4, v6 }));
+    }
+}
+
+#[test]
+fn a_late_family_is_not_waited_for_without_end() {
+    let server = Server::start();
+    server.says("api.internal", A, addresses(60, &["192.0.2.1"]));
+    server.says("api.internal", AAAA, Says::Silence);
+    let sandbox = Sandbox::new("end", "", "");
+    let all = sandbox.addresses("api.internal", Families::Both, &patient(&server));
+    assert_eq!(all, Addresses { v4: found(60, &["192.0.2.1"]), v6: Some(Outcome::Failed(Failure::Timeout)) });
+    let stats = &sandbox.resolver.0.stats;
+    assert_eq!((stats.resolve_failure.get(), stats.pending_resolutions.get()), (1, 0));
+}
+
+#[test]
+fn a_server_that_is_silent_for_one_family_does_not_end_the_search() {
+    let server = Server::start();
+    // No server of resolv.conf has a port: the name is asked for with both domains here.
+    for name in ["api.a.internal", "api.b.internal", "api"] {
+        server.says(name, AAAA, Says::Silence);
+    }
+    server.says("api.b.internal", A, addresses(60, &["192.0.2.1"]));
+    let sandbox = Sandbox::new("search", "search a.internal b.internal\n", "");
+    let mut files = block_on(sandbox.resolver.files());
+    let conf = (*files.resolv_conf).clone().on(&patient(&server));
+    files.resolv_conf = Arc::new(conf);
+    *sandbox.resolver.0.files.borrow_mut() = Some(files);
+    let (tell, told) = control::channel(2);
+    let early = async |said| tell.send(said).await.unwrap();
+    let name = host("api");
+    let whole = async { Err(sandbox.resolver.addresses(&name, Families::Both, &[], early).await) };
+    let first = block_on(control::race(async { Ok(told.recv().await.unwrap()) }, whole));
+    assert_eq!(first, Ok(Addresses { v4: found(60, &["192.0.2.1"]), v6: None }));
 }
 
 #[test]
@@ -132,6 +190,10 @@ fn a_failure_ends_the_search() {
     assert!(failed.is_final());
     let nothing = Addresses { v4: Some(Outcome::NxDomain { ttl: None }), v6: None };
     assert!(!nothing.is_final());
+    // There is no such name, and so it has no IPv6; but only that it has no IPv4 would say nothing of IPv6.
+    let (v4, v6) = (Some(Outcome::NxDomain { ttl: None }), Some(Outcome::Failed(Failure::Timeout)));
+    assert!(!Addresses { v4, v6: v6.clone() }.is_final());
+    assert!(Addresses { v4: Some(Outcome::NoData { ttl: None }), v6 }.is_final());
 }
 
 #[test]
@@ -142,7 +204,7 @@ fn files_are_read_again_when_they_change() {
     let first = sources.look(None, begun);
     assert!(first.are_fresh(begun + Duration::from_secs(4)) && !first.are_fresh(begun + Duration::from_secs(5)));
     let same = sources.look(Some(first.clone()), begun);
-    assert!(std::sync::Arc::ptr_eq(&first.hosts, &same.hosts), "not read again");
+    assert!(Arc::ptr_eq(&first.hosts, &same.hosts), "not read again");
     fs::write(&sources.hosts, "192.0.2.7 api.internal\n").unwrap();
     fs::remove_file(&sources.resolv_conf).unwrap();
     let changed = sources.look(Some(first), begun);

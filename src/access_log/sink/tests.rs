@@ -8,11 +8,26 @@ use crate::stats::{AccessLogStats, Handle};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A fresh directory for one test.
-fn directory(test: &str) -> PathBuf {
+/// A fresh directory for one test, gone at its end.
+struct Directory(PathBuf);
+
+fn directory(test: &str) -> Directory {
     let path = std::env::temp_dir().join(format!("nuncio-sink-{}-{test}", std::process::id()));
     std::fs::create_dir_all(&path).unwrap();
-    path
+    Directory(path)
+}
+
+impl Directory {
+    fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // A test may have removed it already.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 fn sink(path: &Path) -> (Sink, Handle<AccessLogStats>) {
@@ -32,7 +47,8 @@ fn wait_until(mut done: impl FnMut() -> bool) {
 
 #[test]
 fn every_line_of_every_worker_is_written_whole() {
-    let path = directory("whole").join("log");
+    let directory = directory("whole");
+    let path = directory.join("log");
     let (sink, _) = sink(&path);
     let workers: Vec<_> = (0..4)
         .map(|worker| {
@@ -62,7 +78,8 @@ fn every_line_of_every_worker_is_written_whole() {
 
 #[test]
 fn an_idle_writer_is_woken() {
-    let path = directory("idle").join("log");
+    let directory = directory("idle");
+    let path = directory.join("log");
     let (sink, _) = sink(&path);
     let writer = sink.writer(Handle::detached());
     for round in 1..=3 {
@@ -97,7 +114,7 @@ fn a_file_that_cannot_be_reopened_stays_open() {
     let path = directory.join("log");
     let (sink, stats) = sink(&path);
     let open = File::open(&path).unwrap();
-    std::fs::remove_dir_all(&directory).unwrap();
+    std::fs::remove_dir_all(&directory.0).unwrap();
     sink.reopen();
     wait_until(|| stats.reopen_failed.get() == 1);
     sink.writer(Handle::detached()).write(b"kept\n");
@@ -118,7 +135,8 @@ fn a_full_disk_is_counted_and_survived() {
 
 #[test]
 fn a_reader_that_does_not_read_costs_lines_not_time() {
-    let path = directory("fifo").join("fifo");
+    let directory = directory("fifo");
+    let path = directory.join("fifo");
     let _ = std::fs::remove_file(&path);
     let status = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
     assert!(status.success());
@@ -140,7 +158,8 @@ fn a_reader_that_does_not_read_costs_lines_not_time() {
 
 #[test]
 fn a_dropped_sink_serves_the_writers_that_are_left() {
-    let path = directory("left").join("log");
+    let directory = directory("left");
+    let path = directory.join("log");
     let (sink, _) = sink(&path);
     let writer = sink.writer(Handle::detached());
     drop(sink);

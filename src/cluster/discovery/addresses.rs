@@ -1,6 +1,7 @@
 //! The addresses of one name, of both families: what is known, and which of them are taken. Sans-IO.
 //!
-//! That a family has no records any more is believed only while the other one does not fail.
+//! Both are asked for at once. If one is late, what the other has is taken early, and the late one stays as it is until it is
+//! there. That a family has no records any more is believed only while the other one does not fail.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -17,6 +18,10 @@ pub(super) struct Addresses {
     /// `None`: it is not asked for.
     v4: Option<Question<IpAddr>>,
     v6: Option<Question<IpAddr>>,
+    /// It is being asked.
+    asking: bool,
+    /// What has been said of this family, IPv4 or not, is taken already.
+    early: Option<bool>,
 }
 
 impl Addresses {
@@ -27,6 +32,8 @@ impl Addresses {
             family,
             v4: (family != DnsFamily::V6).then(|| question(true)),
             v6: (family != DnsFamily::V4).then(|| question(false)),
+            asking: false,
+            early: None,
         }
     }
 
@@ -35,6 +42,7 @@ impl Addresses {
         let due = self.due().is_some_and(|due| due <= now);
         if due {
             self.v4.iter_mut().chain(&mut self.v6).for_each(Question::begin);
+            (self.asking, self.early) = (true, None);
         }
         due
     }
@@ -42,12 +50,34 @@ impl Addresses {
     /// That a name has nothing of one family is said for a shorter time than what it has of the other: it is not asked for
     /// again because of that alone.
     pub(super) fn due(&self) -> Option<Instant> {
+        if self.asking {
+            return None;
+        }
         let has_none = |question: &&Question<IpAddr>| question.last() == Last::Nothing && question.records().is_empty();
         let others = self.questions().filter(|question| !has_none(question));
         others.filter_map(Question::due).min().or_else(|| self.questions().filter_map(Question::due).min())
     }
 
-    /// What was said of both families; one that was not asked for is left out.
+    /// What one family has, while the other one is still waited for.
+    pub(super) fn handle_early(
+        &mut self,
+        v4: bool,
+        said: Said<IpAddr>,
+        dns: &Dns,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) {
+        let question = if v4 { &mut self.v4 } else { &mut self.v6 };
+        if let Some(question) = question
+            && self.asking
+            && matches!(said, Said::Records(..))
+        {
+            question.handle(said, true, dns, now, rng);
+            self.early = Some(v4);
+        }
+    }
+
+    /// What was said of both families in the end; one that was not asked for is left out.
     pub(super) fn handle(
         &mut self,
         v4: Option<Said<IpAddr>>,
@@ -57,8 +87,12 @@ impl Addresses {
         rng: &mut fastrand::Rng,
     ) {
         let sure = v4 != Some(Said::Failed) && v6 != Some(Said::Failed);
-        for (question, said) in [(&mut self.v4, v4), (&mut self.v6, v6)] {
-            if let Some(question) = question {
+        self.asking = false;
+        let early = self.early.take();
+        for (is_v4, question, said) in [(true, &mut self.v4, v4), (false, &mut self.v6, v6)] {
+            if let Some(question) = question
+                && early != Some(is_v4)
+            {
                 question.handle(said.unwrap_or(Said::Failed), sure, dns, now, rng);
             }
         }
@@ -69,9 +103,10 @@ impl Addresses {
         self.questions().any(|question| matches!(question.last(), Last::Records | Last::Nothing))
     }
 
-    /// It has been asked for, whatever came of it.
+    /// It has been asked for, whatever came of it. If one family has addresses, that is enough.
     pub(super) fn is_tried(&self) -> bool {
-        self.questions().all(|question| question.last() != Last::Never)
+        self.questions().any(|question| question.last() == Last::Records)
+            || self.questions().all(|question| question.last() != Last::Never)
     }
 
     /// Those that are hosts, sorted. `reaches`: this host has a way there.
@@ -146,6 +181,13 @@ mod tests {
             self.0.handle(v4, v6, &self.2, self.1, &mut fastrand::Rng::with_seed(1));
         }
 
+        /// What one family has, in time.
+        fn say_early(&mut self, ip: &str, ttl: u64) {
+            let ip: IpAddr = ip.parse().unwrap();
+            let said = Said::Records(vec![ip], Duration::from_secs(ttl));
+            self.0.handle_early(ip.is_ipv4(), said, &self.2, self.1, &mut fastrand::Rng::with_seed(1));
+        }
+
         fn hosts(&self) -> Vec<String> {
             self.0.hosts(|_| true).iter().map(ToString::to_string).collect()
         }
@@ -214,6 +256,44 @@ mod tests {
         assert_eq!(name.hosts(), [A, SIX], "one says nothing, the other fails");
         name.say(&[B], &["fail"]);
         assert_eq!(name.hosts(), [B, SIX], "what is found is taken");
+    }
+
+    #[test]
+    fn a_family_that_is_late_holds_nothing_up_and_loses_nothing() {
+        let mut name = Name::new(DnsFamily::All);
+        assert!(name.0.begin(name.1));
+        name.say_early(A, 5);
+        assert_eq!(name.hosts(), [A], "at once");
+        assert!(name.0.is_answered() && name.0.is_tried());
+        name.1 += Duration::from_secs(8);
+        assert!(!name.0.begin(name.1), "nobody asks a second time while the other family is waited for");
+        name.say(&[A], &[SIX]);
+        assert_eq!(name.hosts(), [A, SIX]);
+        assert!(name.0.begin(name.1), "its time runs from when it was said");
+        name.say_early(B, 5);
+        assert_eq!(name.hosts(), [B, SIX], "what it had stays while it is late");
+        name.say(&[B], &["fail"]);
+        assert_eq!(name.hosts(), [B, SIX], "and when it fails");
+        name.1 += Duration::from_secs(60);
+        assert!(name.0.begin(name.1));
+        name.say_early(OTHER_SIX, 60);
+        name.say(&["fail"], &[OTHER_SIX]);
+        assert_eq!(name.hosts(), [B, OTHER_SIX], "either family");
+        name.say_early(A, 60);
+        assert_eq!(name.hosts(), [B, OTHER_SIX], "nobody asks");
+    }
+
+    #[test]
+    fn nothing_of_a_late_family_is_believed_beside_what_was_said_early() {
+        let mut name = Name::new(DnsFamily::All);
+        name.say(&[A], &[SIX]);
+        for _ in 0..10 {
+            name.1 += Duration::from_secs(70);
+            assert!(name.0.begin(name.1));
+            name.say_early(A, 60);
+            name.say(&[A], &[]);
+        }
+        assert_eq!(name.hosts(), [A]);
     }
 
     #[test]

@@ -39,7 +39,10 @@ pub(super) async fn run(
             stats.update_attempt.inc();
             let (resolver, dns, answer, asked) = (resolver.clone(), dns.clone(), answer.clone(), ask.clone());
             let lookup = async move {
-                let said = look_up(&resolver, &asked, &dns).await;
+                let early = async |said| {
+                    let _ = answer.send((asked.clone(), Reply::Early(said))).await;
+                };
+                let said = look_up(&resolver, &asked, &dns, early).await;
                 // Nobody listens any more: we are about to be dropped.
                 let _ = answer.send((asked, said)).await;
             };
@@ -58,6 +61,10 @@ pub(super) async fn run(
             None => Some(answers.recv().await),
         };
         let Some(Ok((ask, said))) = received else { continue };
+        if let Reply::Early(said) = said {
+            finder.handle_early(ask.name(), (said.v4, said.v6), control::now(), &mut rng);
+            continue;
+        }
         asking.remove(&ask);
         tell(&cluster.name, &ask, said.failure(), &mut failing);
         let answered = match (&ask, said) {
@@ -89,6 +96,8 @@ pub(super) async fn run(
 /// The answer to a question.
 enum Reply {
     Addresses(Addresses),
+    /// The addresses of one family; those of the other are late. There is more to come.
+    Early(Addresses),
     Services(Outcome),
 }
 
@@ -99,20 +108,22 @@ impl Reply {
             _ => None,
         };
         match self {
-            Reply::Addresses(Addresses { v4, v6 }) => v4.iter().chain(v6).find_map(failure),
+            Reply::Addresses(Addresses { v4, v6 }) | Reply::Early(Addresses { v4, v6 }) => {
+                v4.iter().chain(v6).find_map(failure)
+            }
             Reply::Services(outcome) => failure(outcome),
         }
     }
 }
 
-async fn look_up(resolver: &Resolver, ask: &Ask, dns: &Dns) -> Reply {
+async fn look_up(resolver: &Resolver, ask: &Ask, dns: &Dns, early: impl AsyncFn(Addresses)) -> Reply {
     let families = match dns.family {
         DnsFamily::V4 => Families::V4,
         DnsFamily::V6 => Families::V6,
         DnsFamily::Auto | DnsFamily::V4Preferred | DnsFamily::All => Families::Both,
     };
     match ask {
-        Ask::Addresses(name) => Reply::Addresses(resolver.addresses(name, families, &dns.resolvers).await),
+        Ask::Addresses(name) => Reply::Addresses(resolver.addresses(name, families, &dns.resolvers, early).await),
         Ask::Services(name) => Reply::Services(resolver.services(name, &dns.resolvers).await),
     }
 }

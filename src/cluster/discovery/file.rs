@@ -1,7 +1,6 @@
 //! `"discovery": "file"`: the endpoints stand in a file of their own, which is read again when it changes. While it is missing
 //! or wrong, the hosts stay as they are.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -82,7 +81,7 @@ fn read_file(path: &Path) -> Result<Vec<(Identity, u32)>, String> {
     let mut bytes = Vec::new();
     // One byte more than allowed tells that there is more.
     let limit = MAX_FILE as u64 + 1;
-    let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+    let read = control::open_file(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
     read.map_err(|error| format!("{name}: cannot be read: {error}"))?;
     if bytes.len() > MAX_FILE {
         return Err(format!("{name}: is larger than 4 MiB"));
@@ -138,6 +137,7 @@ mod tests {
             assert!(said.contains(error), "{said}");
         }
         assert!(read_file(&directory.join("none")).unwrap_err().contains("none: cannot be read: "));
+        assert!(read_file(&directory).unwrap_err().contains(": cannot be read: it is not a file"));
         std::fs::remove_dir_all(&directory).unwrap();
     }
 

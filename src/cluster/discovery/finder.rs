@@ -6,7 +6,6 @@
 //!   srv          services --> targets, as names ---> their addresses: all are hosts
 //! ```
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -40,6 +39,9 @@ impl Ask {
         }
     }
 }
+
+/// IPv4 and IPv6.
+pub(super) type Families = (Option<Outcome>, Option<Outcome>);
 
 /// What an answer came to, for whoever counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,29 +140,31 @@ impl Finder {
         answered
     }
 
+    /// The addresses that a name has of one family, while the other one is still waited for.
+    pub(super) fn handle_early(&mut self, name: &HostName, found: Families, now: Instant, rng: &mut fastrand::Rng) {
+        let (v4, v6) = found;
+        for (is_v4, outcome) in [(true, v4), (false, v6)] {
+            let said = outcome.map(|outcome| self.said(outcome).0);
+            if let (Some(said), Some(addresses)) = (said, self.names.get_mut(name)) {
+                addresses.handle_early(is_v4, said, &self.dns, now, rng);
+            }
+        }
+        self.take_services(now);
+    }
+
     /// The addresses of a name, by family; one that was not asked for is left out.
     pub(super) fn handle_addresses(
         &mut self,
         name: &HostName,
-        (v4, v6): (Option<Outcome>, Option<Outcome>),
+        (v4, v6): Families,
         now: Instant,
         rng: &mut fastrand::Rng,
     ) -> Answered {
-        let denied = Cell::new(false);
-        let said = |outcome: Outcome| match outcome {
-            Outcome::Answer { records: Records::Addresses(found), ttl } => match self.allowed(found) {
-                none if none.is_empty() => {
-                    denied.set(true);
-                    Said::Failed
-                }
-                allowed => Said::Records(allowed, ttl),
-            },
-            Outcome::NoData { ttl } | Outcome::NxDomain { ttl } => Said::Nothing(ttl),
-            Outcome::Answer { .. } | Outcome::Failed(_) => Said::Failed,
-        };
-        let (v4, v6) = (v4.map(said), v6.map(said));
+        let (v4, v6) = (v4.map(|it| self.said(it)), v6.map(|it| self.said(it)));
+        let denied = [&v4, &v6].into_iter().flatten().any(|(_, denied)| *denied);
+        let (v4, v6) = (v4.map(|(said, _)| said), v6.map(|(said, _)| said));
         let answered = match (&v4, &v6) {
-            _ if denied.get() => Answered::Denied,
+            _ if denied => Answered::Denied,
             (Some(Said::Failed), _) | (_, Some(Said::Failed)) => Answered::Failure,
             (None | Some(Said::Nothing(_)), None | Some(Said::Nothing(_))) => Answered::Empty,
             _ => Answered::Success,
@@ -171,6 +175,18 @@ impl Finder {
         }
         self.take_services(now);
         answered
+    }
+
+    /// What is said of one family, and whether all of it is denied.
+    fn said(&self, outcome: Outcome) -> (Said<IpAddr>, bool) {
+        match outcome {
+            Outcome::Answer { records: Records::Addresses(found), ttl } => match self.allowed(found) {
+                none if none.is_empty() => (Said::Failed, true),
+                allowed => (Said::Records(allowed, ttl), false),
+            },
+            Outcome::NoData { ttl } | Outcome::NxDomain { ttl } => (Said::Nothing(ttl), false),
+            Outcome::Answer { .. } | Outcome::Failed(_) => (Said::Failed, false),
+        }
     }
 
     /// What an answer may lead to, each once.

@@ -114,3 +114,41 @@ fn millis(value: &[u8]) -> Option<Option<Duration>> {
     let limit = Duration::from_millis(number(value)?);
     Some((!limit.is_zero()).then(|| limit.min(LONGEST)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mutation;
+
+    const NAMES: [&str; 8] = [
+        "x-envoy-retry-on",
+        "x-envoy-retry-grpc-on",
+        "x-envoy-max-retries",
+        "x-envoy-retriable-status-codes",
+        "x-envoy-retriable-header-names",
+        "x-envoy-upstream-rq-timeout-ms",
+        "x-envoy-upstream-rq-per-try-timeout-ms",
+        "x-envoy-hedge-on-per-try-timeout",
+    ];
+
+    #[test]
+    fn any_values_are_taken_within_bounds() {
+        let many = "503, 500,".repeat(40);
+        let samples: [&[u8]; 5] =
+            [b"5xx, reset,cancelled", b"3", many.as_bytes(), b"x-a, x-b", b"18446744073709551615"];
+        let words: [&[u8]; 6] = [b",", b" ", b"65536", b"true", b"x-retry,", b"9999999999999999999999"];
+        mutation::check(&samples, &words, |value| {
+            let mut headers = HeaderList::new();
+            headers.push_raw(b"x-other", value);
+            NAMES.iter().for_each(|name| headers.push_raw(name.as_bytes(), value));
+            let asked = Asked::take(&mut headers).unwrap();
+            assert_eq!(headers.iter().count(), 1, "no more and no less than those");
+            assert!(Asked::take(&mut headers).is_none());
+            assert!(asked.statuses.len() <= LISTED && asked.fields.len() <= LISTED);
+            assert!(asked.max_retries.is_none_or(|most| most <= Retry::MOST));
+            for limit in [asked.timeout, asked.per_try_timeout].into_iter().flatten().flatten() {
+                assert!(Duration::ZERO < limit && limit <= LONGEST);
+            }
+        });
+    }
+}

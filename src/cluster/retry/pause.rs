@@ -66,6 +66,7 @@ fn part(limit: Duration, rng: &mut Rng) -> Duration {
 mod tests {
     use super::*;
     use crate::config::ResetHeader;
+    use crate::mutation;
 
     #[test]
     fn the_limit_doubles_up_to_its_most() {
@@ -111,6 +112,19 @@ mod tests {
             fields.iter().for_each(|(name, value)| list.push_raw(name.as_bytes(), value.as_bytes()));
             assert_eq!(retry_after.asked(&list, wall), expected.map(Duration::from_secs), "{fields:?}");
         }
+        let samples: [&[u8]; 4] =
+            [b"120", b"Sun, 06 Nov 1994 08:50:37 GMT", b"Sunday, 06-Nov-94 08:49:37 GMT", b"Sun Nov  6 08:49:37 1994"];
+        let words: [&[u8]; 6] = [b"9999", b"00", b" ", b":", b"Dec", b"29 Feb"];
+        mutation::check(&samples, &words, |value| {
+            for name in ["retry-after", "x-reset"] {
+                let mut list = HeaderList::new();
+                list.push_raw(name.as_bytes(), value);
+                let asked = retry_after.asked(&list, wall);
+                assert!(asked.is_none_or(|asked| asked > Duration::ZERO), "{}", value.escape_ascii());
+            }
+            // What is a date is one of at most four digits of a year.
+            assert!(date::parse(value).is_none_or(|unix| unix < 253_402_300_801 + 86_400 * 3));
+        });
         let mut rng = Rng::with_seed(2);
         let asked = Duration::from_secs(10);
         for _ in 0..1000 {

@@ -2,6 +2,7 @@
 //! nothing outside `runtime` depends on them by name.
 
 mod datagram;
+mod file;
 mod net;
 mod signal;
 mod stamp;
@@ -18,6 +19,7 @@ pub use smol::channel::{Receiver, Sender, TrySendError};
 pub use smol::lock::Semaphore;
 
 pub use datagram::{ControlDatagram, has_route};
+pub use file::open_file;
 pub use net::{ControlListener, ControlStream};
 pub use signal::Signal;
 pub use stamp::Stamp;

@@ -2,6 +2,7 @@ use nuncio_http::{HeaderName, Method, Version};
 
 use super::*;
 use crate::config::HashCookie;
+use crate::mutation;
 
 fn head(target: &str, fields: &[(&str, &str)]) -> RequestHead {
     let mut headers = HeaderList::new();
@@ -114,4 +115,21 @@ fn the_sticky_cookie_is_set_when_the_host_is_another() {
     for odd in ["host=", "host=1", "host=+000000000000001", "host=zzzzzzzzzzzzzzzz", "host=0123456789abcdef0"] {
         assert_eq!(of(&head("/", &[("cookie", odd)])).sticky, None, "{odd}");
     }
+}
+
+#[test]
+fn any_cookies_are_read() {
+    let samples: [&[u8]; 3] = [b"a=1; id=0123456789abcdef; b=2", b"id=\"0123456789ABCDEF\"", b"id=x;id=y"];
+    let words: [&[u8]; 7] = [b";", b"=", b"\"", b" ", b"id=", b"id=\"", b"\xff"];
+    mutation::check(&samples, &words, |value| {
+        let mut headers = HeaderList::new();
+        headers.push(HeaderId::Cookie, value);
+        let found = find(&headers, "id");
+        let has = value.windows(3).any(|bytes| bytes == b"id=") || value.windows(2).any(|bytes| bytes == b"id");
+        assert!(found.is_none() || has);
+        if let Some(id) = found.and_then(parse_id) {
+            let text = hex(u128::from(id));
+            assert!(found.is_some_and(|value| value.eq_ignore_ascii_case(&text[16..])));
+        }
+    });
 }

@@ -13,12 +13,17 @@ const C: &str = "192.0.2.3";
 const SIX: &str = "2001:db8::1";
 const TTL: Duration = Duration::from_secs(20);
 
-/// A finder, its clock, and a server that answers at once. What it does not know does not exist.
+/// How long a server is waited for that does not answer.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// A finder, its clock, and a server that answers at once or never. What it does not know does not exist.
 struct Simulated {
     finder: Finder,
     now: Instant,
     zone: HashMap<(String, RecordType), Outcome>,
     rng: fastrand::Rng,
+    /// Names that are waited for, until when, and what is then said of them.
+    waiting: Vec<(Instant, HostName, Families)>,
     hosts: Vec<(Identity, u32)>,
     /// Lists that were given.
     changes: usize,
@@ -62,6 +67,7 @@ impl Simulated {
             now,
             zone: HashMap::new(),
             rng: fastrand::Rng::with_seed(3),
+            waiting: Vec::new(),
             hosts: Vec::new(),
             changes: 0,
             asked: 0,
@@ -94,29 +100,47 @@ impl Simulated {
         loop {
             while let Some(ask) = self.finder.poll_ask(self.now) {
                 self.asked += 1;
-                let said = |record: RecordType| {
-                    let said = self.zone.get(&(ask.name().name.to_string(), record)).cloned();
-                    said.unwrap_or(Outcome::NxDomain { ttl: None })
-                };
-                let (v4, v6, services) = (said(RecordType::A), said(RecordType::Aaaa), said(RecordType::Srv));
-                match &ask {
-                    Ask::Addresses(name) => {
-                        self.finder.handle_addresses(name, (Some(v4), Some(v6)), self.now, &mut self.rng)
-                    }
-                    Ask::Services(name) => self.finder.handle_services(name, services, self.now, &mut self.rng),
-                };
+                self.answer(&ask);
                 self.look();
             }
-            match self.finder.poll_timeout() {
+            let waiting = self.waiting.iter().map(|(until, ..)| *until).min();
+            match self.finder.poll_timeout().into_iter().chain(waiting).min() {
                 Some(at) if at <= end => {
                     assert!(at > self.now, "it does not ask without end");
                     self.now = at;
                 }
                 _ => break,
             }
+            let over: Vec<_> = self.waiting.extract_if(.., |(until, ..)| *until <= self.now).collect();
+            for (_, name, said) in over {
+                self.finder.handle_addresses(&name, said, self.now, &mut self.rng);
+            }
             self.look();
         }
         self.now = end;
+    }
+
+    fn answer(&mut self, ask: &Ask) {
+        let said = |record: RecordType| {
+            let said = self.zone.get(&(ask.name().name.to_string(), record)).cloned();
+            said.unwrap_or(Outcome::NxDomain { ttl: None })
+        };
+        let (v4, v6, services) = (said(RecordType::A), said(RecordType::Aaaa), said(RecordType::Srv));
+        match ask {
+            Ask::Addresses(name) => {
+                let is_silent = |it: &Outcome| *it == Outcome::Failed(Failure::Timeout);
+                if is_silent(&v4) || is_silent(&v6) {
+                    let found = |it: &Outcome| Some(it).filter(|it| matches!(it, Outcome::Answer { .. })).cloned();
+                    self.finder.handle_early(name, (found(&v4), found(&v6)), self.now, &mut self.rng);
+                    self.waiting.push((self.now + PATIENCE, name.clone(), (Some(v4), Some(v6))));
+                } else {
+                    self.finder.handle_addresses(name, (Some(v4), Some(v6)), self.now, &mut self.rng);
+                }
+            }
+            Ask::Services(name) => {
+                self.finder.handle_services(name, services, self.now, &mut self.rng);
+            }
+        }
     }
 
     fn seconds(&mut self, seconds: u64) {
@@ -179,6 +203,41 @@ fn what_fails_changes_nothing_however_long_it_lasts() {
     dns.set("one.test", RecordType::Aaaa, Outcome::NoData { ttl: None });
     dns.seconds(80);
     assert_eq!(dns.found(), ["192.0.2.2:80"]);
+}
+
+#[test]
+fn a_server_that_is_silent_for_one_family_holds_nothing_up() {
+    let mut dns = Simulated::new(
+        r#"{ "discovery": "strict_dns", "endpoints": ["one.test:80"], "dns": { "family": "all", "jitter_percent": 0 } }"#,
+    );
+    dns.set("one.test", RecordType::A, answer(&[A]));
+    dns.fail("one.test", RecordType::Aaaa);
+    dns.seconds(0);
+    assert_eq!(dns.found(), ["192.0.2.1:80"], "at once");
+    dns.set("one.test", RecordType::Aaaa, answer(&[SIX]));
+    dns.seconds(21);
+    assert_eq!(dns.found(), ["192.0.2.1:80", "[2001:db8::1]:80"]);
+    dns.fail("one.test", RecordType::Aaaa);
+    for ip in [B, C, A] {
+        dns.set("one.test", RecordType::A, answer(&[ip]));
+        dns.seconds(21);
+        assert_eq!(dns.found(), [format!("{ip}:80"), "[2001:db8::1]:80".to_owned()], "no more than its TTL");
+    }
+    let asked = dns.asked;
+    dns.seconds(1000);
+    assert!((50..=150).contains(&(dns.asked - asked)), "neither given up nor asked without end: {}", dns.asked - asked);
+}
+
+#[test]
+fn a_service_does_not_wait_for_a_late_family_of_its_targets() {
+    let mut dns = Simulated::new(r#"{ "discovery": "srv", "endpoints": ["_db._tcp.test"] }"#);
+    dns.set("_db._tcp.test", RecordType::Srv, records(&[(0, 0, "one.test", 80), (0, 0, "two.test", 80)]));
+    for (name, ip) in [("one.test", A), ("two.test", B)] {
+        dns.set(name, RecordType::A, answer(&[ip]));
+        dns.fail(name, RecordType::Aaaa);
+    }
+    dns.seconds(0);
+    assert_eq!((dns.found(), dns.changes), (vec!["192.0.2.1:80".to_owned(), "192.0.2.2:80".to_owned()], 1));
 }
 
 #[test]

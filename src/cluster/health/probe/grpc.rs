@@ -150,6 +150,7 @@ fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutation;
 
     #[test]
     fn requests() {
@@ -188,5 +189,22 @@ mod tests {
         {
             assert_eq!(serving_status(broken), None, "{}", broken.escape_ascii());
         }
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused() {
+        let samples: [&[u8]; 3] =
+            [b"\x08\x01", b"\x12\x02ab\x08\x01\x1d\0\0\0\0\x19\0\0\0\0\0\0\0\0\x20\x07", b"\x08\x81\x00"];
+        let words: [&[u8]; 4] = [b"\x80", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", b"\x0a", b"\x08\x01"];
+        mutation::check(&samples, &words, |message| {
+            let status = serving_status(&framed(message));
+            assert!(serving_status(message).is_none() || message.first() == Some(&0));
+            if status.is_some() {
+                let another = [message, b"\x78\x07"].concat();
+                assert_eq!(serving_status(&framed(&another)), status, "a field of versions to come");
+                let last = [message, b"\x08\x02"].concat();
+                assert_eq!(serving_status(&framed(&last)), Some(2), "the last one counts");
+            }
+        });
     }
 }
