@@ -94,7 +94,7 @@ pub use self::regex::{full_regex, partial_regex};
 pub use self::retry::{BackOff, ResetFormat, ResetHeader, Retry, RetryAfter, RetryOn};
 pub use self::rewrite::Rewrite;
 pub use self::route::{Connect, Route};
-pub use self::route_hash::{HashCookie, HashOn, RouteHash};
+pub use self::route_hash::{HashCookie, HashOn, L4Hash, L4HashOn, RouteHash};
 pub use self::route_l4::{L4Action, L4Match, L4Route};
 pub use self::route_match::{HostPattern, Match, PathMatch, PathPattern, TlsMatch};
 pub use self::runtime::{Runtime, RuntimeScalar};

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::action::read_clusters;
 use super::text::{Complaint, Cx, Node, Object, quote, read, write};
-use super::{Cidr, HostPattern, WeightedCluster, route_match};
+use super::{Cidr, HostPattern, L4Hash, WeightedCluster, route_hash, route_match};
 
 /// One route of a `tcp` or `udp` listener.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -16,6 +16,9 @@ pub struct L4Route {
     pub matches: L4Match,
     #[serde(flatten)]
     pub action: L4Action,
+    /// What its host is chosen by. Default: nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hash: Vec<L4Hash>,
 }
 
 /// All of these hold; what is not given holds for everything.
@@ -60,7 +63,7 @@ pub(super) enum L4 {
 }
 
 /// Keys of features to come.
-const LATER: &[&str] = &["hash", "metadata", "rate_limits", "runtime", "shadow", "tracing"];
+const LATER: &[&str] = &["metadata", "rate_limits", "runtime", "shadow", "tracing"];
 
 /// What only a route of HTTP has.
 const HTTP_ONLY: &[&str] = &[
@@ -101,8 +104,9 @@ fn read(cx: &Cx, node: &Node, l4: L4) -> Option<L4Route> {
     let name = o.optional("name", String::new(), read::name_or_empty);
     let matches = o.optional("match", L4Match::default(), |cx, node| read_match(cx, node, l4));
     let action = read_action(cx, node, &mut o);
+    let hash = o.optional("hash", Vec::new(), route_hash::read_l4(l4));
     o.finish();
-    Some(L4Route { name, matches, action: action? })
+    Some(L4Route { name, matches, action: action?, hash })
 }
 
 /// Refuses keys that would have a meaning on a listener that speaks HTTP.

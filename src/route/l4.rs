@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::action::{ClusterRef, WeightedClusters};
 use super::table::BuildError;
 use super::words::any_of;
-use crate::config::{self, Cidr, HostPattern};
+use crate::cluster::balance::{address_hash, join_hashes, xx_hash};
+use crate::config::{self, Cidr, HostPattern, L4Hash, L4HashOn};
 
 /// Shared by all workers, never changed.
 #[derive(Debug, Default)]
@@ -23,6 +24,8 @@ pub struct L4Route {
     /// For logs and stats; may be empty.
     pub name: Arc<str>,
     pub action: L4Action,
+    /// What its host is chosen by.
+    hash: Vec<L4Hash>,
     matches: config::L4Match,
 }
 
@@ -49,7 +52,8 @@ impl L4Table {
     pub fn build(routes: &[config::L4Route], resolve: impl Fn(&str) -> usize) -> Result<L4Table, (usize, BuildError)> {
         let compile = |(index, config): (usize, &config::L4Route)| {
             let action = L4Action::new(&config.action, &resolve).map_err(|error| (index, error))?;
-            Ok(L4Route { index, name: config.name.as_str().into(), action, matches: config.matches.clone() })
+            let (name, hash) = (config.name.as_str().into(), config.hash.clone());
+            Ok(L4Route { index, name, action, hash, matches: config.matches.clone() })
         };
         Ok(L4Table { routes: routes.iter().enumerate().map(compile).collect::<Result<_, _>>()? })
     }
@@ -84,6 +88,22 @@ impl L4Route {
         } else {
             None
         }
+    }
+
+    /// What the client's host is chosen by. `None`: there is no such part, or the client has none of them.
+    pub fn hash(&self, l4: &L4Info<'_>) -> Option<u64> {
+        let mut hash = None;
+        for part in &self.hash {
+            let one = match part.on {
+                L4HashOn::SourceAddress(_) => l4.source.map(address_hash),
+                L4HashOn::Sni(_) => l4.sni.map(|name| xx_hash(name.to_ascii_lowercase().as_bytes(), 0)),
+            };
+            hash = join_hashes(hash, one);
+            if part.terminal && hash.is_some() {
+                break;
+            }
+        }
+        hash
     }
 
     /// What it asks for, by the key of [`L4Route::failed`].
@@ -140,7 +160,8 @@ mod tests {
     use super::*;
 
     fn route(cluster: &str, matches: config::L4Match) -> config::L4Route {
-        config::L4Route { name: String::new(), matches, action: config::L4Action::Cluster(cluster.to_owned()) }
+        let action = config::L4Action::Cluster(cluster.to_owned());
+        config::L4Route { name: String::new(), matches, action, hash: Vec::new() }
     }
 
     fn table() -> L4Table {
@@ -188,5 +209,32 @@ mod tests {
             let picked = table.pick(&info).map(|route| route.action.cluster(0).slot);
             assert_eq!(picked, expected, "{info:?}");
         }
+    }
+
+    #[test]
+    fn clients_that_are_the_same_in_all_parts_have_the_same_hash() {
+        let part = |on, terminal| L4Hash { on, terminal };
+        let (source, name) = (L4HashOn::SourceAddress(true), L4HashOn::Sni(true));
+        let hash = |parts: &[L4Hash], source: Option<&str>, sni: Option<&str>| {
+            let config = config::L4Route { hash: parts.to_vec(), ..route("0", config::L4Match::default()) };
+            let table = L4Table::build(&[config], |_| 0).unwrap();
+            let info = L4Info { source: source.map(|ip| ip.parse().unwrap()), destination_port: 1, sni };
+            table.pick(&info).unwrap().hash(&info)
+        };
+        let (one, other) = (Some("192.0.2.1"), Some("192.0.2.2"));
+        let by_source = [part(source, false)];
+        assert_eq!(hash(&[], one, None), None);
+        assert_eq!(hash(&by_source, None, None), None, "on a UNIX socket");
+        assert_eq!(hash(&by_source, one, Some("a")), hash(&by_source, Some("::ffff:192.0.2.1"), None));
+        assert_ne!(hash(&by_source, one, None), hash(&by_source, other, None));
+        let by_name = [part(name, false)];
+        assert_eq!(hash(&by_name, one, None), None);
+        assert_eq!(hash(&by_name, one, Some("A.example")), hash(&by_name, other, Some("a.example")));
+        let both = [part(name, false), part(source, false)];
+        assert_ne!(hash(&both, one, Some("a")), hash(&both, other, Some("a")));
+        assert_eq!(hash(&both, one, None), hash(&by_source, one, None), "what is missing does not count");
+        let first = [part(name, true), part(source, false)];
+        assert_eq!(hash(&first, one, Some("a")), hash(&by_name, other, Some("a")));
+        assert_eq!(hash(&first, one, None), hash(&by_source, one, None), "one that is missing ends nothing");
     }
 }

@@ -9,7 +9,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use super::run::Stream;
 use crate::cluster::ClusterView;
-use crate::cluster::balance::{sticky_id, xx_hash};
+use crate::cluster::balance::{address_hash, join_hashes, sticky_id, xx_hash};
 use crate::config::{HashOn, RouteHash, Sticky};
 use crate::route::{Route, first_parameter};
 use crate::runtime::net::Addr;
@@ -41,7 +41,7 @@ impl Wish {
                     Some(head.authority()).filter(|host| !host.is_empty()).map(|host| xx_hash(host, 0))
                 }
                 HashOn::Header(name) => of_header(&head.headers, name),
-                HashOn::SourceAddress(_) => client.map(of_address),
+                HashOn::SourceAddress(_) => client.map(address_hash),
                 HashOn::Query(name) => {
                     let value = head.query().and_then(|query| first_parameter(query, name.as_bytes()));
                     value.map(|value| xx_hash(&value, 0))
@@ -56,11 +56,7 @@ impl Wish {
                     }
                 },
             };
-            // As Envoy's `HashPolicyImpl`: the same parts in another order are another hash.
-            wish.hash = match (wish.hash, hash) {
-                (Some(before), Some(hash)) => Some(before.rotate_left(1) ^ hash),
-                (before, hash) => before.or(hash),
-            };
+            wish.hash = join_hashes(wish.hash, hash);
             if part.terminal && wish.hash.is_some() {
                 break;
             }
@@ -130,14 +126,6 @@ fn of_header(headers: &HeaderList, name: &nuncio_http::HeaderName) -> Option<u64
     let mut all: Vec<&[u8]> = [first, second].into_iter().chain(values).collect();
     all.sort_unstable();
     Some(all.into_iter().fold(0, |hash, value| xx_hash(value, hash)))
-}
-
-/// The same for an IPv4 address and its mapped form.
-fn of_address(ip: IpAddr) -> u64 {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => xx_hash(&ip.octets(), 0),
-        IpAddr::V6(ip) => xx_hash(&ip.octets(), 0),
-    }
 }
 
 /// The value of a cookie, without the quotes around it. The first one counts.

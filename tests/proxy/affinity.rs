@@ -114,3 +114,28 @@ fn a_route_without_its_subset_has_no_host() {
         assert_eq!(proxy.stat("cluster.app.lb_subsets_fallback"), 1);
     }
 }
+
+#[test]
+fn the_connections_of_an_address_go_to_the_same_host() {
+    let servers = ["a", "b", "c"].map(Server::answering);
+    let addresses = servers.each_ref().map(Server::address);
+    let hosts = |hash: Value| {
+        let route = json!({ "cluster": "app", "hash": hash });
+        let listener = json!({ "protocol": "tcp", "proxy_protocol": { "from": "127.0.0.0/8" }, "routes": [route] });
+        let proxy = Proxy::start(json!({ "listeners": [listener], "clusters": { "app": { "endpoints": addresses } } }));
+        let host = |source: u8, port: u16| {
+            let mut client = proxy.client();
+            client.send(format!("PROXY TCP4 192.0.2.{source} 203.0.113.1 {port} 443\r\n"));
+            client.send("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+            client.message().text().to_owned()
+        };
+        // Three from each address: as many as there are hosts to take turns.
+        (0..40).map(|source| (0..3).map(|at| host(source, 1000 + at)).collect()).collect::<Vec<BTreeSet<String>>>()
+    };
+    let by_address = hosts(json!([{ "source_address": true }]));
+    assert!(by_address.iter().all(|hosts| hosts.len() == 1), "{by_address:?}");
+    assert_eq!(by_address.iter().flatten().collect::<BTreeSet<_>>().len(), 3, "addresses are spread");
+    // None of these clients names a server.
+    let by_name = hosts(json!([{ "sni": true }]));
+    assert!(by_name.iter().all(|hosts| hosts.len() > 1), "{by_name:?}");
+}

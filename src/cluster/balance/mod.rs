@@ -8,7 +8,7 @@ mod turns;
 mod xx_hash;
 
 pub use picker::{PickCx, Picker};
-pub use rendezvous::{Rendezvous, hash};
+pub use rendezvous::Rendezvous;
 pub use sticky::sticky_id;
 pub(super) use xx_hash::mix;
-pub use xx_hash::xx_hash;
+pub use xx_hash::{address_hash, join_hashes, xx_hash};

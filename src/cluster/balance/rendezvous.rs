@@ -26,7 +26,7 @@ impl Rendezvous {
 }
 
 /// FNV-1a, 64 bits: not for keys of an attacker's choice where collisions would cost something. Here they cost evenness.
-pub fn hash(bytes: &[u8]) -> u64 {
+fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 

@@ -1,6 +1,8 @@
 //! xxHash64 (the public specification "xxHash fast digest algorithm", version 0.1.1): what Envoy hashes hosts and requests by.
 //! Fast and even, but not secret: who chooses the input can choose the hash.
 
+use std::net::IpAddr;
+
 const PRIME_1: u64 = 0x9e37_79b1_85eb_ca87;
 const PRIME_2: u64 = 0xc2b2_ae3d_27d4_eb4f;
 const PRIME_3: u64 = 0x1656_67b1_9e37_79f9;
@@ -28,6 +30,22 @@ pub fn xx_hash(bytes: &[u8], seed: u64) -> u64 {
     hash = (hash ^ hash >> 33).wrapping_mul(PRIME_2);
     hash = (hash ^ hash >> 29).wrapping_mul(PRIME_3);
     hash ^ hash >> 32
+}
+
+/// The same for an IPv4 address and its mapped form.
+pub fn address_hash(ip: IpAddr) -> u64 {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => xx_hash(&ip.octets(), 0),
+        IpAddr::V6(ip) => xx_hash(&ip.octets(), 0),
+    }
+}
+
+/// One more part of a hash, if there is one. As Envoy's `HashPolicyImpl`: the same parts in another order are another hash.
+pub fn join_hashes(before: Option<u64>, hash: Option<u64>) -> Option<u64> {
+    match (before, hash) {
+        (Some(before), Some(hash)) => Some(before.rotate_left(1) ^ hash),
+        (before, hash) => before.or(hash),
+    }
 }
 
 fn of_stripes(stripes: &[[u8; 32]], seed: u64) -> u64 {

@@ -173,7 +173,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
     ),
     ("\"race\" of a route", &["after", "max", "budget_percent", "methods"]),
     ("\"shadow\" of a route", &["cluster", "percent"]),
-    ("\"hash\" of a route", &["header", "cookie", "source_address", "query", "terminal"]),
+    ("\"hash\" of a route", &["header", "cookie", "source_address", "query", "sni", "terminal"]),
     ("\"cookie\" of a hash", &["name", "ttl", "path"]),
     (
         "\"clusters\"",

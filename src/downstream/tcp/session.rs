@@ -43,6 +43,8 @@ pub(super) struct Session {
     view: Rc<TcpView>,
     info: StreamInfo,
     chain: Chain,
+    /// Of what its route chooses hosts by.
+    pub(super) hash: Option<u64>,
     /// Counts it in its listener as long as it is open, and wakes it for a drain.
     admission: Admission,
     /// It has lived long enough then.
@@ -75,6 +77,7 @@ impl Session {
             lifetime: view.tcp.max_connection_duration.map(|limit| now + limit),
             info,
             chain,
+            hash: None,
             admission,
             drained_at: None,
             view,
@@ -139,6 +142,7 @@ impl Session {
             sni: connection.server_name.as_deref(),
         };
         let Some(route) = view.routes.pick(&facts) else { return Err(End::NoRoute) };
+        self.hash = route.hash(&facts);
         if !route.name.is_empty() {
             self.info.route = Some(route.name.clone());
         }

@@ -215,7 +215,8 @@ mod tests {
             &Arc::default(),
         );
         let action = config::L4Action::Cluster("app".to_owned());
-        let route = config::L4Route { name: String::new(), matches: config::L4Match::default(), action };
+        let route =
+            config::L4Route { name: String::new(), matches: config::L4Match::default(), action, hash: Vec::new() };
         let view = UdpView {
             udp: config::Udp::default(),
             drain_time: Duration::ZERO,

@@ -1,12 +1,11 @@
 //! From a client's datagram to its session: the one it has, or a new one, or none and the reason.
 
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::listener::Listener;
 use super::session::{Key, Session};
-use crate::cluster::balance::hash;
+use crate::cluster::balance::address_hash;
 use crate::cluster::{ClusterView, HostView, Permit};
 use crate::config::{HashPolicy, Priority};
 use crate::error::ResponseFlags;
@@ -98,8 +97,11 @@ impl Listener {
         };
         let slot = route.action.cluster(self.rng.u64(..)).slot;
         let cluster = &self.view.clusters[slot];
-        let picked = match self.view.udp.hash_policy.first() {
-            Some(HashPolicy::SourceIp) => cluster.pick_by_hash(hash_ip(source)),
+        let of_listener = || match self.view.udp.hash_policy.first()? {
+            HashPolicy::SourceIp => Some(address_hash(source)),
+        };
+        let picked = match route.hash(&info).or_else(of_listener) {
+            Some(hash) => cluster.pick_by_hash(hash),
             None => cluster.pick(),
         };
         match picked {
@@ -140,13 +142,5 @@ impl Listener {
         self.view.stats.downstream_sess_total.inc();
         self.view.stats.downstream_sess_active.inc();
         Ok(self.table.insert(session))
-    }
-}
-
-/// The same for an IPv4 address and its mapped form.
-fn hash_ip(ip: IpAddr) -> u64 {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => hash(&ip.octets()),
-        IpAddr::V6(ip) => hash(&ip.octets()),
     }
 }

@@ -49,7 +49,7 @@ fn each_part_has_the_hash_of_its_value() {
     ] {
         assert_eq!(hash(std::slice::from_ref(&part), &request), value.map(|value| xx_hash(value, 0)), "{part:?}");
     }
-    assert_eq!(of_address("::ffff:192.0.2.7".parse().unwrap()), of_address(IpAddr::from([192, 0, 2, 7])));
+    assert_eq!(address_hash("::ffff:192.0.2.7".parse().unwrap()), address_hash(IpAddr::from([192, 0, 2, 7])));
 }
 
 #[test]

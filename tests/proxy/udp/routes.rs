@@ -81,20 +81,25 @@ fn each_datagram_may_go_elsewhere() {
 fn one_source_one_host() {
     let hosts = [Peer::host(), Peer::host(), Peer::host(), Peer::host()];
     let hosts = hosts.each_ref();
-    let proxy = proxy(json!({ "hash_policy": ["source_ip"] }), &hosts);
-    let mut used = BTreeMap::new();
-    for last in 1..=12 {
-        let ip = format!("127.0.0.{last}");
-        for _ in 0..3 {
-            Peer::client_at(&ip, proxy.listener(0)).send(b"x");
+    let by_listener = config(json!({ "hash_policy": ["source_ip"] }), &hosts);
+    let mut by_route = config(json!({}), &hosts);
+    by_route["listeners"][0]["routes"][0]["hash"] = json!([{ "source_address": true }]);
+    for config in [by_listener, by_route] {
+        let proxy = Proxy::start(config);
+        let mut used = BTreeMap::new();
+        for last in 1..=12 {
+            let ip = format!("127.0.0.{last}");
+            for _ in 0..3 {
+                Peer::client_at(&ip, proxy.listener(0)).send(b"x");
+            }
+            proxy.await_stat("udp.listener-0.downstream_sess_rx_datagrams", 3);
+            proxy.admin("POST", "/reset_counters");
+            let taken = counts(takers(&hosts, 3));
+            assert_eq!(taken.values().collect::<Vec<_>>(), [&3], "{ip}: {taken:?}");
+            *used.entry(taken.into_keys().next()).or_insert(0) += 1;
         }
-        proxy.await_stat("udp.listener-0.downstream_sess_rx_datagrams", 3);
-        proxy.admin("POST", "/reset_counters");
-        let taken = counts(takers(&hosts, 3));
-        assert_eq!(taken.values().collect::<Vec<_>>(), [&3], "{ip}: {taken:?}");
-        *used.entry(taken.into_keys().next()).or_insert(0) += 1;
+        assert!(used.len() > 1, "not all to the same: {used:?}");
     }
-    assert!(used.len() > 1, "not all to the same: {used:?}");
 }
 
 #[test]
