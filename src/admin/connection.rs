@@ -14,7 +14,7 @@ use super::guard::refusal;
 use super::serve::Options;
 use super::{AdminState, After, Reply, Request, handle};
 use crate::runtime::Transport;
-use crate::runtime::control::{ControlStream, timeout};
+use crate::runtime::control::{ControlStream, timeout, yield_now};
 
 /// Longest request body that is read, in bytes.
 const BODY_MAX: usize = 64 * 1024;
@@ -162,6 +162,8 @@ impl Connection {
             if poll_fn(|cx| self.io.poll_read(cx, &mut self.input, usize::MAX)).await? == 0 {
                 return Ok(());
             }
+            // Whoever sends faster than it is read would never be cut off.
+            yield_now().await;
         }
     }
 }

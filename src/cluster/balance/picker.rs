@@ -59,7 +59,8 @@ impl Picker {
             self.states.resize_with(plan.groups() * 2, State::default);
         }
         let is_tried = |host: usize| cx.tried.is_some_and(|tried| tried(&plan.hosts()[host]));
-        if let Some(host) = cx.sticky.and_then(|id| plan.sticky(id)).filter(|&host| !is_tried(host)) {
+        let sticky = cx.sticky.and_then(|id| plan.sticky(id, cx.subset));
+        if let Some(host) = sticky.filter(|&host| !is_tried(host)) {
             return Some(host);
         }
         let selection = self.select(plan, cx.subset)?;

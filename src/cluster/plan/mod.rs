@@ -120,10 +120,16 @@ impl Plan {
         }
     }
 
-    /// The host that a cookie names, unless it is unhealthy.
-    pub(super) fn sticky(&self, id: u64) -> Option<usize> {
-        let at = self.sticky.binary_search_by_key(&id, |&(id, _)| id).ok()?;
-        let host = self.sticky[at].1 as usize;
-        (self.hosts[host].health() != Health::Unhealthy).then_some(host)
+    /// The host that a cookie names, unless it is unhealthy, or none of the subset that the request asks for: a cookie may
+    /// come from another route, or be made up.
+    pub(super) fn sticky(&self, id: u64, subset: Option<&SubsetKey>) -> Option<usize> {
+        let first = self.sticky.partition_point(|&(known, _)| known < id);
+        // One address may be several hosts.
+        let mut same = self.sticky[first..].iter().take_while(|&&(known, _)| known == id).map(|&(_, at)| at as usize);
+        same.find(|&at| {
+            let host = &self.hosts[at];
+            let allowed = self.subsets.as_ref().is_none_or(|subsets| subsets.allows(subset, &host.metadata));
+            allowed && host.health() != Health::Unhealthy
+        })
     }
 }

@@ -24,6 +24,11 @@ impl SubsetKey {
         let hash = parts.fold(0, |hash, part| xx_hash(part.as_bytes(), hash));
         SubsetKey { hash, pairs: pairs.into() }
     }
+
+    /// A host with this metadata is one of the subset.
+    fn is_of(&self, metadata: &BTreeMap<String, String>) -> bool {
+        self.pairs.iter().all(|(key, value)| metadata.get(&**key).is_some_and(|has| **has == **value))
+    }
 }
 
 #[derive(Debug)]
@@ -31,7 +36,7 @@ pub(super) struct SubsetTable {
     /// Sorted by the hash of their keys.
     subsets: Box<[(SubsetKey, Selection)]>,
     fallback: SubsetFallback,
-    default: Option<Selection>,
+    default: Option<(SubsetKey, Selection)>,
 }
 
 impl SubsetTable {
@@ -51,11 +56,10 @@ impl SubsetTable {
         let mut subsets: Vec<(SubsetKey, Selection)> = selections.collect();
         subsets.sort_by_key(|(key, _)| key.hash);
         let default = (settings.fallback == SubsetFallback::Default).then(|| {
-            let has = |at: &u32| {
-                let metadata = &hosts[*at as usize].metadata;
-                settings.default.iter().all(|(key, value)| metadata.get(key) == Some(value))
-            };
-            build.selection((0..hosts.len() as u32).filter(has).collect())
+            let key = SubsetKey::new(settings.default.iter().map(|(key, value)| (&**key, &**value)));
+            let has = |at: &u32| key.is_of(&hosts[*at as usize].metadata);
+            let members = (0..hosts.len() as u32).filter(has).collect();
+            (key, build.selection(members))
         });
         SubsetTable { subsets: subsets.into(), fallback: settings.fallback, default }
     }
@@ -70,7 +74,17 @@ impl SubsetTable {
         match self.fallback {
             SubsetFallback::None => None,
             SubsetFallback::Any => Some(all),
-            SubsetFallback::Default => self.default.as_ref(),
+            SubsetFallback::Default => self.default.as_ref().map(|(_, selection)| selection),
+        }
+    }
+
+    /// Whether a request that asks for this subset may go to a host with this metadata.
+    pub(super) fn allows(&self, key: Option<&SubsetKey>, metadata: &BTreeMap<String, String>) -> bool {
+        match (key.filter(|key| self.find(key).is_some()), self.fallback) {
+            (Some(key), _) => key.is_of(metadata),
+            (None, SubsetFallback::None) => false,
+            (None, SubsetFallback::Any) => true,
+            (None, SubsetFallback::Default) => self.default.as_ref().is_some_and(|(key, _)| key.is_of(metadata)),
         }
     }
 }

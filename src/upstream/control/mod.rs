@@ -16,7 +16,7 @@ use self::http2::Http2;
 use super::connect;
 use crate::cluster::{Cluster, Host};
 use crate::runtime::Transport;
-use crate::runtime::control::ControlStream;
+use crate::runtime::control::{self, ControlStream};
 use crate::runtime::net::Addr;
 
 /// Bytes of one read.
@@ -97,7 +97,10 @@ pub(crate) async fn write(io: &mut dyn Transport, out: &mut Output) -> Result<()
 /// Reads what there is; 0 is the end.
 pub(crate) async fn read(io: &mut dyn Transport, input: &mut BytesMut) -> Result<usize, ControlError> {
     input.reserve(READ);
-    poll_fn(|cx| io.poll_read(cx, input, READ)).await.map_err(ControlError::Io)
+    let read = poll_fn(|cx| io.poll_read(cx, input, READ)).await.map_err(ControlError::Io);
+    // A host that sends faster than it is read would have the thread for itself, beyond any limit of time.
+    control::yield_now().await;
+    read
 }
 
 /// A response.

@@ -3,7 +3,7 @@ use std::cell::RefCell;
 use super::*;
 use crate::cluster::Health;
 use crate::cluster::testing::{Sim, Spec, assert_near, set_health};
-use crate::config::{Hashing, LeastRequest, Maglev, RingHash, Sticky};
+use crate::config::{Hashing, LeastRequest, Maglev, RingHash, Sticky, SubsetFallback, Subsets};
 
 fn settings(policy: LoadBalancing) -> Balancing {
     Balancing { policy, ..Balancing::default() }
@@ -176,4 +176,40 @@ fn a_cookie_keeps_its_host_while_it_is_healthy() {
     assert!((0..100).all(|_| sim.pick(&cx).is_some()));
     sim.rebuild();
     assert!((0..100).all(|_| sim.pick(&cx) != Some(6)));
+}
+
+/// A cookie may come from a route that asks for another subset, or be made up.
+#[test]
+fn a_cookie_does_not_lead_out_of_the_subset() {
+    const STAGES: [&[(&str, &str)]; 2] = [&[("stage", "prod")], &[("stage", "canary")]];
+    let sticky = Sticky { cookie: "id".to_owned(), ttl: None, path: "/".to_owned() };
+    let [prod, canary, none] = ["prod", "canary", "none"].map(|stage| SubsetKey::new([("stage", stage)]));
+    let any = [SubsetFallback::None, SubsetFallback::Any, SubsetFallback::Default];
+    for fallback in any {
+        let subsets = Subsets {
+            keys: vec![vec!["stage".to_owned()]],
+            fallback,
+            default: [("stage".to_owned(), "prod".to_owned())].into(),
+        };
+        let settings = Balancing { sticky: Some(sticky.clone()), subsets: Some(subsets), ..Balancing::default() };
+        let specs = (0..6).map(|at| Spec { metadata: STAGES[at % 2], ..Spec::weight(1) });
+        let mut sim = Sim::new(specs, settings, 12);
+        // A canary.
+        let id = crate::cluster::balance::sticky_id(&sticky, &sim.hosts[3].address);
+        let mut all =
+            |subset| (0..50).map(|_| sim.pick(&PickCx { sticky: Some(id), subset, ..PickCx::default() })).collect();
+        let picks: Vec<Option<usize>> = all(Some(&canary));
+        assert!(picks.iter().all(|pick| *pick == Some(3)), "{fallback:?}");
+        let picks: Vec<Option<usize>> = all(Some(&prod));
+        assert!(picks.iter().all(|pick| pick.is_some_and(|at| at % 2 == 0)), "{fallback:?}: {picks:?}");
+        for subset in [None, Some(&none)] {
+            let picks: Vec<Option<usize>> = all(subset);
+            let right = |pick: &Option<usize>| match fallback {
+                SubsetFallback::None => pick.is_none(),
+                SubsetFallback::Any => *pick == Some(3),
+                SubsetFallback::Default => pick.is_some_and(|at| at % 2 == 0),
+            };
+            assert!(picks.iter().all(right), "{fallback:?}: {picks:?}");
+        }
+    }
 }

@@ -198,6 +198,24 @@ fn who_cannot_be_reached_or_says_nothing_fails_by_the_network() {
     }
 }
 
+/// Bytes are there whenever they are asked for: the limit of time is looked at all the same.
+#[test]
+fn an_answer_without_end_takes_no_longer_than_it_may() {
+    let (address, _) = server(|stream| {
+        let _ = stream.read(&mut [0; 4096])?;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")?;
+        let (chunks, mut left) = (b"1\r\nx\r\n".repeat(64 * 1024), 10_000);
+        // Not for ever, should nobody leave.
+        while left > 0 {
+            stream.write_all(&chunks)?;
+            left -= 1;
+        }
+        Ok(())
+    });
+    let result = setup(address, r#""health_check": { "type": "http", "path": "/", "timeout": "100ms" }"#).check();
+    assert_eq!(told(&result), "Timeout: no answer within 100ms");
+}
+
 #[test]
 fn tcp_answers() {
     let receive = |payloads: &str| format!(r#""tcp", "timeout": "20s", "send": "hi", "receive": {payloads}"#);
