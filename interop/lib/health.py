@@ -2,7 +2,7 @@
 
 import json
 
-from harness import check, until
+from harness import check, equal, until
 
 FAST = {"interval": "50ms", "no_traffic_interval": "50ms", "timeout": "2s", "unhealthy_threshold": 2}
 
@@ -27,8 +27,15 @@ def expect(proxy, claim, cluster, port, wanted, seconds=10):
 def events(path):
     """The events that were logged, in order: kind and content."""
     with open(path) as log:
-        lines = [json.loads(line) for line in log]
+        lines = [json.loads(line) for line in log if line.endswith("\n")]
     return [(key, value) for line in lines for key, value in line.items() if key.endswith(("_event", "_host", "_failure"))]
+
+
+def expect_events(claim, path, told, wanted, seconds=10):
+    """Waits until the events that were logged are these. `told`: of kind and content, what matters. The log is written behind what it tells of."""
+    seen = lambda: [told(*event) for event in events(path)]
+    until(lambda: len(seen()) >= len(wanted), seconds)
+    equal(claim, seen(), wanted)
 
 
 HEALTHY, FAILED = "healthy", "/failed_active_hc"

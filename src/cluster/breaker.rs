@@ -52,8 +52,7 @@ impl Breaker {
 
     /// The most there may be now: a budget for retries follows the requests.
     pub fn limit(&self, priority: Priority, resource: Resource) -> u32 {
-        let circuit = self.circuit(priority);
-        circuit.limit(resource, circuit.used(Resource::Retries))
+        self.circuit(priority).limit(resource)
     }
 
     pub fn used(&self, priority: Priority, resource: Resource) -> u32 {
@@ -81,7 +80,7 @@ impl Breaker {
         let used = &circuit.used[resource as usize];
         // Add first, look after: two workers can then never both take the last one.
         let before = used.fetch_add(1, Relaxed);
-        if before < circuit.limit(resource, before) {
+        if before < circuit.limit(resource) {
             return true;
         }
         used.fetch_sub(1, Relaxed);
@@ -131,18 +130,18 @@ impl Circuit {
         self.used[resource as usize].load(Relaxed)
     }
 
-    /// `retries`: those there are.
-    fn limit(&self, resource: Resource, retries: u32) -> u32 {
+    fn limit(&self, resource: Resource) -> u32 {
         match (resource, self.limits.retries) {
             (Resource::Connections, _) => self.limits.max_connections,
             (Resource::PendingRequests, _) => self.limits.max_pending_requests,
             (Resource::Requests, _) => self.limits.max_requests,
             (Resource::Retries, RetryLimit::MaxRetries(most)) => most,
             (Resource::Retries, RetryLimit::RetryBudget(budget)) => {
-                // A request that waits for a connection holds its permit already: all that are there are counted.
-                let first_tries = self.used(Resource::Requests).saturating_sub(retries);
+                // A request that waits for a connection holds its permit already: all that are there are counted. Those that
+                // become retries are no first tries: so many may that the rest is what they are a share of.
+                let percent = budget.budget_percent;
                 // From 0 to 100 percent of a u32: it fits.
-                let share = (f64::from(first_tries) * budget.budget_percent / 100.0) as u32;
+                let share = (f64::from(self.used(Resource::Requests)) * percent / (100.0 + percent)) as u32;
                 share.max(budget.min_retry_concurrency)
             }
         }
@@ -255,6 +254,9 @@ mod tests {
             (20.0, 3, 18, 3),
             // 20 of 120 requests are in a retry: 20 percent of the other 100.
             (20.0, 3, 120, 20),
+            // The eighth would be one of 39 others.
+            (20.0, 0, 47, 7),
+            (20.0, 0, 48, 8),
             (0.0, 0, 1000, 0),
             (0.0, 2, 1000, 2),
             (100.0, 0, 1000, 500),

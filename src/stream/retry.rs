@@ -163,7 +163,9 @@ impl Stream {
         if pace != Pace::AtOnce && !values.use_retry.is_hit(&mut rng) {
             return false;
         }
-        if pace != Pace::AtOnce && sending.retry.permit.is_none() {
+        if pace != Pace::AtOnce {
+            // Each retry asks anew (Envoy's `resetRetry`): one that was allowed among many requests may be one of few now.
+            sending.retry.permit = None;
             let priority = self.listener.route(sending.retry.route()).priority;
             sending.retry.permit = Permit::try_new(&sending.view, priority, Resource::Retries);
             if sending.retry.permit.is_none() {

@@ -102,16 +102,22 @@ enum Reply {
 }
 
 impl Reply {
-    fn failure(&self) -> Option<Failure> {
+    /// What has failed of it, for the log, and why.
+    fn failure(&self) -> Option<(&'static str, Failure)> {
         let failure = |outcome: &Outcome| match outcome {
             Outcome::Failed(why) => Some(*why),
             _ => None,
         };
         match self {
             Reply::Addresses(Addresses { v4, v6 }) | Reply::Early(Addresses { v4, v6 }) => {
-                v4.iter().chain(v6).find_map(failure)
+                let (v4, v6) = (v4.as_ref().map(failure), v6.as_ref().map(failure));
+                match (v4, v6) {
+                    (Some(Some(why)), Some(None)) => Some((" (IPv4)", why)),
+                    (Some(None), Some(Some(why))) => Some((" (IPv6)", why)),
+                    _ => Some(("", v4.flatten().or(v6.flatten())?)),
+                }
             }
-            Reply::Services(outcome) => failure(outcome),
+            Reply::Services(outcome) => Some(("", failure(outcome)?)),
         }
     }
 }
@@ -129,11 +135,11 @@ async fn look_up(resolver: &Resolver, ask: &Ask, dns: &Dns, early: impl AsyncFn(
 }
 
 /// Says so when a name begins or ceases to fail.
-fn tell(cluster: &str, ask: &Ask, failure: Option<Failure>, failing: &mut HashSet<Ask>) {
+fn tell(cluster: &str, ask: &Ask, failure: Option<(&str, Failure)>, failing: &mut HashSet<Ask>) {
     let (name, known) = (ask.name(), failing.contains(ask));
     match failure {
-        Some(why) if !known => {
-            log::warn!("cluster {cluster}: {name}: {why}; its hosts stay as they are");
+        Some((of, why)) if !known => {
+            log::warn!("cluster {cluster}: {name}{of}: {why}; its hosts stay as they are");
             failing.insert(ask.clone());
         }
         None if known => {

@@ -41,7 +41,11 @@ fn amplification(clients: usize, policy: &RetryPolicy, seed: u64) -> f64 {
         let wall = Duration::from_micros(now);
         let mut cx = RetryCx { replayable: true, idempotent: true, time_left: None, wall, base: None, rng: &mut rng };
         let decision = policy.decide(&mut client.state, RetryEvent::Head(&bad), &mut cx);
-        let acquire = || client.retrying || breaker.try_acquire(Priority::Default, Resource::Retries);
+        // Each retry asks anew.
+        if std::mem::take(&mut client.retrying) {
+            breaker.release(Priority::Default, Resource::Retries);
+        }
+        let acquire = || breaker.try_acquire(Priority::Default, Resource::Retries);
         match decision {
             Decision::Retry { after, pace: Pace::Exponential } if acquire() => {
                 client.retrying = true;
@@ -49,9 +53,7 @@ fn amplification(clients: usize, policy: &RetryPolicy, seed: u64) -> f64 {
                 ends.push(Reverse((now + pause + took(&mut rng), at)));
             }
             _ => {
-                if std::mem::take(client).retrying {
-                    breaker.release(Priority::Default, Resource::Retries);
-                }
+                *client = Client::default();
                 requests += 1;
                 ends.push(Reverse((now + took(&mut rng), at)));
             }
