@@ -214,6 +214,8 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
     ),
     ("\"tls\" of a match", &["presented", "validated"]),
     ("\"runtime\" of a match", &["key", "default"]),
+    ("\"clusters\" of a route", &["name", "weight"]),
+    ("\"weight\" of a route's cluster", &["key", "default"]),
     ("\"path\" of a match", &["exact", "prefix", "path_separated_prefix", "regex", "ignore_case"]),
     (
         "\"tls\" of a cluster",
