@@ -76,6 +76,8 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "generate_request_id",
             "preserve_external_request_id",
             "always_set_request_id_in_response",
+            "include_request_attempt_count",
+            "include_attempt_count_in_response",
             "normalize_path",
             "merge_slashes",
             "path_with_escaped_slashes_action",
