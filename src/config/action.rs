@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::path_text::check_path;
 use super::text::{Complaint, Cx, Node, Object, quote, read};
+use super::{Weight, weight};
 
 /// What becomes of the request: one of these keys stands in the route.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -11,7 +12,7 @@ use super::text::{Complaint, Cx, Node, Object, quote, read};
 pub enum Action {
     /// `"cluster": NAME`
     Cluster(String),
-    /// `"clusters": [{ "name": NAME, "weight": N }]`
+    /// `"clusters": [{ "name": NAME, "weight": N }]`; see [`Weight`].
     Clusters(Vec<WeightedCluster>),
     Redirect(Redirect),
     Respond(Respond),
@@ -20,8 +21,8 @@ pub enum Action {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WeightedCluster {
     pub name: String,
-    /// Its share of the sum of all. At least one weight is above 0.
-    pub weight: u32,
+    /// Its share of the sum of all. At least one weight is above 0 by default.
+    pub weight: Weight,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -93,7 +94,7 @@ pub(super) fn read_clusters(cx: &Cx, node: &Node) -> Option<Vec<WeightedCluster>
     if clusters.is_empty() {
         return cx.refuse(node, Complaint::new("is empty").expected("at least one cluster"));
     }
-    if clusters.iter().all(|cluster| cluster.weight == 0) {
+    if clusters.iter().all(|cluster| cluster.weight.value == 0) {
         return cx.refuse(node, Complaint::new("every weight is 0").expected("at least one above 0"));
     }
     Some(clusters)
@@ -103,7 +104,7 @@ fn read_weighted(cx: &Cx, node: &Node) -> Option<WeightedCluster> {
     let mut o = cx.object(node)?;
     o.later(&["request_headers", "response_headers", "host_rewrite"]);
     let name = o.required("name", Cx::cluster);
-    let weight = o.required("weight", read::integer(0..=1_000_000));
+    let weight = o.required("weight", weight::read);
     o.finish();
     Some(WeightedCluster { name: name?, weight: weight? })
 }

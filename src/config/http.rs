@@ -77,6 +77,10 @@ pub struct Http {
     pub preserve_external_request_id: bool,
     /// Default false.
     pub always_set_request_id_in_response: bool,
+    /// Tells hosts which try of its request a request is, from 1, by `x-envoy-attempt-count`. Default false.
+    pub include_request_attempt_count: bool,
+    /// Tells clients how many tries their answer took, by `x-envoy-attempt-count`. Default false.
+    pub include_attempt_count_in_response: bool,
 
     /// RFC 3986 section 6.2.2: dot segments, upper-case percent-encoding. Default true.
     pub normalize_path: bool,
@@ -181,6 +185,8 @@ impl Default for Http {
             generate_request_id: true,
             preserve_external_request_id: false,
             always_set_request_id_in_response: false,
+            include_request_attempt_count: false,
+            include_attempt_count_in_response: false,
             normalize_path: true,
             merge_slashes: true,
             path_with_escaped_slashes_action: EscapedSlashes::default(),
@@ -317,6 +323,8 @@ fn read_flags(o: &mut Object, h: &mut Http) {
         ("generate_request_id", &mut h.generate_request_id),
         ("preserve_external_request_id", &mut h.preserve_external_request_id),
         ("always_set_request_id_in_response", &mut h.always_set_request_id_in_response),
+        ("include_request_attempt_count", &mut h.include_request_attempt_count),
+        ("include_attempt_count_in_response", &mut h.include_attempt_count_in_response),
         ("normalize_path", &mut h.normalize_path),
         ("merge_slashes", &mut h.merge_slashes),
         ("enable_trailers", &mut h.enable_trailers),

@@ -47,6 +47,7 @@ mod tests;
 mod text;
 mod tls;
 mod udp_listener;
+mod weight;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -106,6 +107,7 @@ pub(crate) use self::text::units::format_duration;
 pub use self::text::{Problem, Problems};
 pub use self::tls::{Ca, CertificatePair, ClientAuth, ClientAuthMode, ClusterTls, ListenerTls, TlsVersion};
 pub use self::udp_listener::{HashPolicy, Udp, UdpListener};
+pub use self::weight::Weight;
 
 /// What is allowed but hardly meant: the first hundred, in file order.
 pub type Warnings = Vec<Problem>;

@@ -132,6 +132,12 @@ pub struct ClusterAnswer {
     pub name: String,
     /// Of the requests of the route.
     pub percent: f64,
+    /// Among the clusters of the route, as it is now; none where the route has one cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
+    /// The runtime value that changes the weight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_key: Option<String>,
     pub load_balancing: Json,
     pub protocol: Json,
     /// `upstream.maintenance_mode.NAME`: requests that are refused at once, in percent.

@@ -9,7 +9,7 @@ use super::answer::ClusterAnswer;
 use super::{Scene, hosts, timeouts};
 use crate::cluster::{Breaker, Cluster, Resource, SubsetKey};
 use crate::config::{self, Discovery, Priority};
-use crate::route::ClusterRef;
+use crate::route::{ClusterRef, Share};
 use crate::runtime_values::ClusterValues;
 
 /// What a route asks of its clusters.
@@ -30,10 +30,21 @@ pub(super) fn answer(scene: &Scene<'_>, wish: Wish<'_>, cluster: &ClusterRef, pe
     }
 }
 
+/// One of several clusters of a route.
+pub(super) fn answer_share(scene: &Scene<'_>, wish: Wish<'_>, share: Share<'_>) -> ClusterAnswer {
+    ClusterAnswer {
+        weight: Some(share.weight),
+        weight_key: share.key.map(str::to_owned),
+        ..answer(scene, wish, share.cluster, share.percent)
+    }
+}
+
 fn base(name: &str, config: &config::Cluster, percent: f64) -> ClusterAnswer {
     ClusterAnswer {
         name: name.to_owned(),
         percent,
+        weight: None,
+        weight_key: None,
         load_balancing: json(&config.balancing.policy.name()),
         protocol: json(&config.protocol),
         maintenance_percent: 0.0,

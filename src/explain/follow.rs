@@ -12,8 +12,8 @@ use super::question::Certificate;
 use super::{Question, Scene, clusters, timeouts};
 use crate::config::{self, Filter, FilterOverride, HttpService, Protocol, TcpService};
 use crate::route::{
-    self, Action, Canonical, ClusterRef, L4Action, L4Info, L4Table, PathOptions, Predicate, Route, RouteTable, Step,
-    Subject, Verdict,
+    self, Action, Canonical, L4Action, L4Info, L4Table, PathOptions, Predicate, Route, RouteTable, Step, Subject,
+    Verdict,
 };
 use crate::tls::Peer;
 
@@ -191,7 +191,7 @@ fn outcome(
         }
         Action::Cluster(cluster) => vec![clusters::answer(scene, wish, cluster, 100.0)],
         Action::Clusters(clusters) => {
-            clusters.shares().map(|(percent, cluster)| clusters::answer(scene, wish, cluster, percent)).collect()
+            clusters.shares().map(|share| clusters::answer_share(scene, wish, share)).collect()
         }
     };
     let mut head = head.clone();
@@ -206,7 +206,7 @@ fn outcome(
 }
 
 fn tcp(
-    scene: &Scene<'_>,
+    scene: &mut Scene<'_>,
     question: &Question,
     port: u16,
     service: &TcpService,
@@ -214,7 +214,7 @@ fn tcp(
     told: &mut Explanation,
 ) {
     let places = |name: &str| scene.config.clusters.keys().position(|known| known == name).unwrap_or_default();
-    let table = match L4Table::build(&service.routes, places) {
+    let table = match L4Table::build(&service.routes, scene.values, places) {
         Ok(table) => table,
         Err((at, error)) => {
             told.stopped = Some(format!("routes[{at}]: {error}"));
@@ -240,11 +240,12 @@ fn tcp(
         if failed.is_some() {
             continue;
         }
-        let answer =
-            |(percent, cluster): (f64, &ClusterRef)| clusters::answer(scene, Wish::default(), cluster, percent);
+        let wish = Wish::default();
         let clusters = match &route.action {
-            L4Action::Cluster(cluster) => vec![answer((100.0, cluster))],
-            L4Action::Clusters(clusters) => clusters.shares().map(answer).collect(),
+            L4Action::Cluster(cluster) => vec![clusters::answer(scene, wish, cluster, 100.0)],
+            L4Action::Clusters(clusters) => {
+                clusters.shares().map(|share| clusters::answer_share(scene, wish, share)).collect()
+            }
         };
         let timeouts = timeouts::of_tcp(&service.tcp);
         let (route, name) = (Some(route.index), route.name.to_string());

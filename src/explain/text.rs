@@ -79,7 +79,12 @@ fn outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
 fn cluster(f: &mut fmt::Formatter<'_>, cluster: &ClusterAnswer) -> fmt::Result {
     let word = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let (balancing, protocol) = (word(&cluster.load_balancing), word(&cluster.protocol));
-    writeln!(f, "  cluster   {}: {} %, {balancing}, {protocol}", cluster.name, Percent(cluster.percent))?;
+    write!(f, "  cluster   {}: {} %, {balancing}, {protocol}", cluster.name, Percent(cluster.percent))?;
+    match (cluster.weight, &cluster.weight_key) {
+        (None, _) => writeln!(f)?,
+        (Some(weight), None) => writeln!(f, ", weight {weight}")?,
+        (Some(weight), Some(key)) => writeln!(f, ", weight {weight} (runtime {key})")?,
+    }
     if cluster.maintenance_percent > 0.0 {
         writeln!(
             f,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::path::PathOptions;
 use super::redirect::Redirect;
 use super::table::BuildError;
+use super::weighted::WeightedClusters;
 use crate::config;
 use crate::runtime_values::{RuntimePercent, RuntimeValues};
 
@@ -41,14 +42,6 @@ impl Shadow {
     }
 }
 
-/// Clusters that share the requests of a route.
-#[derive(Debug, Clone)]
-pub struct WeightedClusters {
-    /// Each with the sum of the weights up to and with its own; those of weight 0 are left out.
-    clusters: Vec<(u64, ClusterRef)>,
-    total: u64,
-}
-
 /// A response of our own.
 #[derive(Debug, Clone)]
 pub struct Respond {
@@ -63,14 +56,14 @@ impl Action {
     pub(super) fn new(
         action: &config::Action,
         options: PathOptions,
+        values: &mut RuntimeValues,
         resolve: &impl Fn(&str) -> usize,
     ) -> Result<Action, BuildError> {
         let cluster = |name: &String| ClusterRef { name: name.as_str().into(), slot: resolve(name) };
         Ok(match action {
             config::Action::Cluster(name) => Action::Cluster(cluster(name)),
             config::Action::Clusters(shares) => {
-                let shares = shares.iter().map(|share| (share.weight, cluster(&share.name)));
-                Action::Clusters(WeightedClusters::new(shares).ok_or(BuildError::NoWeight)?)
+                Action::Clusters(WeightedClusters::new(shares, values, cluster).ok_or(BuildError::NoWeight)?)
             }
             config::Action::Redirect(redirect) => Action::Redirect(Redirect::new(redirect, options)?),
             config::Action::Respond(respond) => Action::Respond(Respond::new(respond)?),
@@ -87,42 +80,6 @@ impl Action {
     }
 }
 
-impl WeightedClusters {
-    /// `None`: every weight is 0.
-    pub(super) fn new(shares: impl Iterator<Item = (u32, ClusterRef)>) -> Option<WeightedClusters> {
-        let mut total = 0u64;
-        let clusters: Vec<_> = shares
-            .filter(|&(weight, _)| weight > 0)
-            .map(|(weight, cluster)| {
-                total += u64::from(weight);
-                (total, cluster)
-            })
-            .collect();
-        (total > 0).then_some(WeightedClusters { clusters, total })
-    }
-
-    /// `random` is uniform over all of u64: the bias of the remainder is below 2^-30.
-    pub fn pick(&self, random: u64) -> &ClusterRef {
-        let point = random % self.total;
-        let at = self.clusters.partition_point(|&(sum, _)| sum <= point);
-        // The last sum is the total, which is above every point.
-        &self.clusters[at].1
-    }
-
-    /// Each with its share of the requests, in percent.
-    pub fn shares(&self) -> impl Iterator<Item = (f64, &ClusterRef)> {
-        let mut before = 0;
-        self.clusters.iter().map(move |(sum, cluster)| {
-            let weight = sum - std::mem::replace(&mut before, *sum);
-            (weight as f64 * 100.0 / self.total as f64, cluster)
-        })
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &ClusterRef> {
-        self.clusters.iter().map(|(_, cluster)| cluster)
-    }
-}
-
 impl Respond {
     fn new(respond: &config::Respond) -> Result<Respond, BuildError> {
         let default = (!respond.body.is_empty()).then_some("text/plain");
@@ -135,24 +92,5 @@ impl Respond {
             body: bytes::Bytes::copy_from_slice(respond.body.as_bytes()),
             content_type: content_type.map(|value| value.as_bytes().into()),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_follow_the_weights() {
-        let cluster = |slot| ClusterRef { name: "c".into(), slot };
-        let shares = [(90, cluster(0)), (0, cluster(1)), (10, cluster(2))];
-        let clusters = WeightedClusters::new(shares.into_iter()).unwrap();
-        let mut count = [0; 3];
-        for random in 0..1000 {
-            count[clusters.pick(random).slot] += 1;
-        }
-        assert_eq!(count, [900, 0, 100]);
-        assert_eq!(clusters.pick(u64::MAX).slot, 0, "u64::MAX % 100 is 15");
-        assert!(WeightedClusters::new([(0, cluster(0))].into_iter()).is_none());
     }
 }

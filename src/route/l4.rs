@@ -4,11 +4,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::action::{ClusterRef, WeightedClusters};
+use super::action::ClusterRef;
 use super::table::BuildError;
+use super::weighted::WeightedClusters;
 use super::words::any_of;
 use crate::cluster::balance::{address_hash, join_hashes, xx_hash};
 use crate::config::{self, Cidr, HostPattern, L4Hash, L4HashOn};
+use crate::runtime_values::RuntimeValues;
 
 /// Shared by all workers, never changed.
 #[derive(Debug, Default)]
@@ -47,11 +49,15 @@ pub struct L4Info<'a> {
 }
 
 impl L4Table {
-    /// Compiles `routes`. `resolve` gives a cluster's place by its name; every name is known to exist. The error comes
-    /// with the index of its route.
-    pub fn build(routes: &[config::L4Route], resolve: impl Fn(&str) -> usize) -> Result<L4Table, (usize, BuildError)> {
+    /// Compiles `routes`. `resolve` gives a cluster's place by its name; every name is known to exist. Weights follow
+    /// `values`. The error comes with the index of its route.
+    pub fn build(
+        routes: &[config::L4Route],
+        values: &mut RuntimeValues,
+        resolve: impl Fn(&str) -> usize,
+    ) -> Result<L4Table, (usize, BuildError)> {
         let compile = |(index, config): (usize, &config::L4Route)| {
-            let action = L4Action::new(&config.action, &resolve).map_err(|error| (index, error))?;
+            let action = L4Action::new(&config.action, values, &resolve).map_err(|error| (index, error))?;
             let (name, hash) = (config.name.as_str().into(), config.hash.clone());
             Ok(L4Route { index, name, action, hash, matches: config.matches.clone() })
         };
@@ -135,13 +141,16 @@ fn name_matches(pattern: &HostPattern, name: &str) -> bool {
 }
 
 impl L4Action {
-    fn new(action: &config::L4Action, resolve: &impl Fn(&str) -> usize) -> Result<L4Action, BuildError> {
+    fn new(
+        action: &config::L4Action,
+        values: &mut RuntimeValues,
+        resolve: &impl Fn(&str) -> usize,
+    ) -> Result<L4Action, BuildError> {
         let cluster = |name: &String| ClusterRef { name: name.as_str().into(), slot: resolve(name) };
         Ok(match action {
             config::L4Action::Cluster(name) => L4Action::Cluster(cluster(name)),
             config::L4Action::Clusters(shares) => {
-                let shares = shares.iter().map(|share| (share.weight, cluster(&share.name)));
-                L4Action::Clusters(WeightedClusters::new(shares).ok_or(BuildError::NoWeight)?)
+                L4Action::Clusters(WeightedClusters::new(shares, values, cluster).ok_or(BuildError::NoWeight)?)
             }
         })
     }
@@ -181,7 +190,7 @@ mod tests {
             ),
             route("4", config::L4Match { destination_port: vec![9], ..any() }),
         ];
-        L4Table::build(&routes, |name| name.parse().unwrap()).unwrap()
+        L4Table::build(&routes, &mut RuntimeValues::default(), |name| name.parse().unwrap()).unwrap()
     }
 
     #[test]
@@ -217,7 +226,7 @@ mod tests {
         let (source, name) = (L4HashOn::SourceAddress(true), L4HashOn::Sni(true));
         let hash = |parts: &[L4Hash], source: Option<&str>, sni: Option<&str>| {
             let config = config::L4Route { hash: parts.to_vec(), ..route("0", config::L4Match::default()) };
-            let table = L4Table::build(&[config], |_| 0).unwrap();
+            let table = L4Table::build(&[config], &mut RuntimeValues::default(), |_| 0).unwrap();
             let info = L4Info { source: source.map(|ip| ip.parse().unwrap()), destination_port: 1, sni };
             table.pick(&info).unwrap().hash(&info)
         };

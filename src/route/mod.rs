@@ -17,9 +17,10 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod walk;
+mod weighted;
 mod words;
 
-pub use action::{Action, ClusterRef, Respond, Shadow, WeightedClusters};
+pub use action::{Action, ClusterRef, Respond, Shadow};
 pub use client_cert::{Element as CertElement, apply as apply_client_cert};
 pub use forwarded::{Forwarded, IpText, apply as apply_forwarded};
 pub use host::normalise_host;
@@ -32,4 +33,5 @@ pub use request_id::{apply as apply_request_id, uuid_v4};
 pub use rewrite::Rewrite;
 pub use table::{BuildError, Route, RouteTable};
 pub use walk::{Step, Verdict};
+pub use weighted::{Share, WeightedClusters};
 pub use words::quote;

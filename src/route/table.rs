@@ -136,7 +136,7 @@ impl Route {
         Ok(Route {
             index,
             name: config.name.as_str().into(),
-            action: Action::new(&config.action, options, resolve)?,
+            action: Action::new(&config.action, options, values, resolve)?,
             timeout: config.timeout,
             idle_timeout: config.idle_timeout,
             max_stream_duration: config.max_stream_duration,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::kind::MAINTENANCE_MODE;
 use super::{Kind, RuntimeValue, RuntimeValues};
-use crate::config::Percent;
+use crate::config::{Percent, Weight};
 
 /// A share of requests.
 #[derive(Debug, Clone)]
@@ -61,18 +61,37 @@ impl RuntimePercent {
 #[derive(Debug, Clone)]
 pub struct RuntimeNumber {
     default: u32,
-    value: Arc<RuntimeValue>,
+    key: Option<Arc<str>>,
+    value: Option<Arc<RuntimeValue>>,
 }
 
 impl RuntimeNumber {
     pub fn new(default: u32, key: &str, kind: Kind, values: &mut RuntimeValues) -> RuntimeNumber {
-        RuntimeNumber { default, value: values.intern(key, kind) }
+        RuntimeNumber { default, key: Some(key.into()), value: Some(values.intern(key, kind)) }
+    }
+
+    /// A share among others.
+    pub fn of_weight(config: &Weight, values: &mut RuntimeValues) -> RuntimeNumber {
+        match &config.key {
+            Some(key) => RuntimeNumber::new(config.value, key, Kind::Weight, values),
+            None => RuntimeNumber { default: config.value, key: None, value: None },
+        }
     }
 
     #[inline]
     pub fn get(&self) -> u32 {
         // Every kind that is read as a whole number fits.
-        self.value.get().map_or(self.default, |number| number as u32)
+        self.value.as_ref().and_then(|value| value.get()).map_or(self.default, |number| number as u32)
+    }
+
+    /// What it is while nothing is said.
+    pub fn default(&self) -> u32 {
+        self.default
+    }
+
+    /// The key that changes it.
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
     }
 }
 

@@ -132,7 +132,7 @@ impl Builder<'_> {
     }
 
     fn tcp(&mut self, name: &str, config: &config::TcpService, slots: &Slots<'_>) -> Result<TcpSnapshot, BuildError> {
-        let routes = L4Table::build(&config.routes, |cluster| slots.find(cluster))
+        let routes = L4Table::build(&config.routes, self.values, |cluster| slots.find(cluster))
             .map_err(|(at, error)| BuildError(format!("listener {name}: routes[{at}]: {error}")))?;
         Ok(TcpSnapshot {
             tcp: Arc::new(config.tcp.clone()),

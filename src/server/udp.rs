@@ -46,7 +46,7 @@ impl Builder<'_> {
         slots: &Slots<'_>,
     ) -> Result<UdpSnapshot, BuildError> {
         let name = &listener.name;
-        let routes = L4Table::build(&listener.routes, |cluster| slots.find(cluster))
+        let routes = L4Table::build(&listener.routes, self.values, |cluster| slots.find(cluster))
             .map_err(|(at, error)| BuildError(format!("listener {name}: routes[{at}]: {error}")))?;
         let key = key(listener);
         let running = self.current.udp.iter().find(|running| running.key == key);

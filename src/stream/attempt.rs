@@ -18,12 +18,15 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use nuncio_http::{HeaderId, RequestHead};
+
 use super::ends::Outcome;
 use super::race::Racing;
 use super::replay::Replay;
 use super::run::Stream;
 use crate::cluster::balance::PickCx;
 use crate::cluster::{Busy, ClusterView, Host, HostView, Permit, Resource, RetryPolicy, RetryState};
+use crate::config::{self, Priority};
 use crate::error::{Error, Kind, Phase, Timeout};
 use crate::filter::Part;
 use crate::listener::ListenerView;
@@ -95,6 +98,8 @@ impl Drop for Active {
 pub(super) struct Try {
     pub(super) host: Busy,
     pub(super) state: State,
+    /// Which try of its request it is, from 1.
+    number: u32,
     /// When the connection was there.
     pub(super) since: Option<Instant>,
     /// It has taken longer than a try may, and goes on all the same (`x-envoy-hedge-on-per-try-timeout`).
@@ -112,14 +117,22 @@ pub(super) enum State {
 }
 
 impl Try {
-    pub(super) fn new(host: Rc<HostView>, acquire: Acquire) -> Try {
+    pub(super) fn new(host: Rc<HostView>, acquire: Acquire, number: u32) -> Try {
         Try {
             host: Busy::new(host),
             state: State::Acquiring(acquire),
+            number,
             since: None,
             overdue: false,
             due: None,
             idle_due: None,
+        }
+    }
+
+    /// The head of the request as the host of this try gets it.
+    pub(super) fn tell_number(&self, head: &mut RequestHead, http: &config::Http) {
+        if http.include_request_attempt_count {
+            head.headers.set(HeaderId::XEnvoyAttemptCount, self.number.to_string().as_bytes());
         }
     }
 
@@ -287,8 +300,19 @@ impl Stream {
     pub(super) fn try_host(&mut self, view: &Rc<ClusterView>, host: Rc<HostView>, wanted: Wanted) -> Try {
         self.info.host = Some(host.clone());
         let priority = self.route.map(|route| self.listener.route(route).priority).unwrap_or_default();
+        self.new_try(view, host, wanted, priority)
+    }
+
+    pub(super) fn new_try(
+        &mut self,
+        view: &Rc<ClusterView>,
+        host: Rc<HostView>,
+        wanted: Wanted,
+        priority: Priority,
+    ) -> Try {
+        self.info.attempts = self.info.attempts.saturating_add(1);
         let acquire = Acquire::new(view.clone(), host.clone(), wanted, &self.info.connection).of_priority(priority);
-        Try::new(host, acquire)
+        Try::new(host, acquire, self.info.attempts)
     }
 
     /// Waits for the end of a pause, for the connection, and sends the head on it.
@@ -315,14 +339,16 @@ impl Stream {
         };
         let mut exchange = connection?.exchange(&self.listener.upstream_limits, &self.listener.worker.buffers);
         self.moved = true;
-        self.info.attempts += 1;
         self.info.times.upstream_ready = Some(now);
         self.info.times.upstream_request_start = Some(now);
         self.info.upstream_local = Some(exchange.local_addr().clone());
         sending.view.stats.upstream_rq_total.inc();
         current.host.stats.rq_total.inc();
-        let sent = match &self.info.request {
-            Some(head) => exchange.send_head(head, self.request.upgrade),
+        let sent = match &mut self.info.request {
+            Some(head) => {
+                current.tell_number(head, &self.listener.http);
+                exchange.send_head(head, self.request.upgrade)
+            }
             None => Err(Error::local(Kind::Local("no_request"))),
         };
         let parts = sending.replay.parts();

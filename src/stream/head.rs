@@ -67,6 +67,9 @@ impl Stream {
                 self.timeouts.set_max_duration(most, self.info.start);
             }
         }
+        if let Some(most) = self.asked.as_ref().and_then(|asked| asked.stream_duration) {
+            self.timeouts.set_max_duration(most, self.info.start);
+        }
         let most = self.route.and_then(|route| self.listener.route(route).grpc_timeout_max);
         self.start_grpc_timeouts(most);
     }
@@ -128,6 +131,9 @@ impl Stream {
         }
         if let Some(via) = &http.via {
             push_via(headers, version, via);
+        }
+        if http.include_attempt_count_in_response && self.info.attempts > 0 {
+            headers.set(HeaderId::XEnvoyAttemptCount, self.info.attempts.to_string().as_bytes());
         }
         if let Some(id) = id {
             headers.set(HeaderId::XRequestId, &id);

@@ -128,7 +128,7 @@ pub struct StreamInfo {
     pub host: Option<Rc<HostView>>,
     /// Local address of the upstream connection.
     pub upstream_local: Option<Addr>,
-    /// Times the request was sent to an upstream.
+    /// Hosts that were tried, each time that one was.
     pub attempts: u32,
     /// Body bytes from the client, and to it.
     pub bytes_received: u64,

@@ -21,7 +21,6 @@ use super::run::Stream;
 use crate::cluster::{ClusterView, HostView, Permit, Resource};
 use crate::error::{Error, Kind, Phase};
 use crate::route::Route;
-use crate::upstream::acquire::Acquire;
 use crate::upstream::{FromUpstream, Wanted};
 
 /// Bytes read for the sake of a head.
@@ -164,8 +163,7 @@ impl Stream {
         }
         view.stats.upstream_rq_race_started.inc();
         let again = view.tempo().borrow().delay(race).map(|delay| self.rt.now() + delay);
-        let acquire = Acquire::new(view, host.clone(), Wanted::Any, &self.info.connection).of_priority(route.priority);
-        let rival = Try::new(host, acquire);
+        let rival = self.new_try(&view, host, Wanted::Any, route.priority);
         if let Some(sending) = self.attempt.0.as_deref_mut() {
             sending.race.rivals.push(rival);
             sending.race.permits.push(permit);
@@ -192,10 +190,10 @@ impl Stream {
                 }
             };
             let mut exchange = ready.exchange(&self.listener.upstream_limits, &self.listener.worker.buffers);
-            self.info.attempts += 1;
             sending.view.stats.upstream_rq_total.inc();
             rival.host.stats.rq_total.inc();
-            let Some(head) = &self.info.request else { return Poll::Ready(Err(())) };
+            let Some(head) = &mut self.info.request else { return Poll::Ready(Err(())) };
+            rival.tell_number(head, &self.listener.http);
             if exchange.send_head(head, None).is_err() {
                 return Poll::Ready(Err(()));
             }

@@ -88,7 +88,7 @@ impl Shadow {
             deadline: rt.now() + copy.timeout,
             timer: rt.timer(),
             rt: rt.clone(),
-            attempt: Try::new(host, acquire),
+            attempt: Try::new(host, acquire, 1),
             status: 0,
             copy,
             _permit: permit,

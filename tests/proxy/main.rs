@@ -6,6 +6,7 @@ mod harness;
 
 mod access_log;
 mod affinity;
+mod attempt_count;
 mod back_pressure;
 mod balance;
 mod bodyless;

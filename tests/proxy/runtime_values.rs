@@ -87,3 +87,32 @@ fn operators_outlive_a_reload_and_the_file_does_not() {
     let entry = json!({ "layer_values": ["2", "50"], "final_value": "50" });
     assert_eq!(shown["entries"]["upstream.use_retry"], entry);
 }
+
+/// The defaults count again where nothing is left.
+#[test]
+fn weights_of_clusters_change_with_the_next_request() {
+    let servers = ["a", "b"].map(Server::answering);
+    let [a, b] = servers.each_ref().map(|server| json!({ "endpoints": [server.address()] }));
+    let weight = |name: &str, default: u32| json!({ "name": name, "weight": { "key": format!("weight.{name}"), "default": default } });
+    let routes = json!([{ "clusters": [weight("a", 0), weight("b", 1)] }]);
+    let proxy = Proxy::start(json!({
+        "runtime": { "weight.a": 1, "weight.b": 0 },
+        "listeners": [{ "routes": routes }, { "protocol": "tcp", "routes": routes }],
+        "clusters": { "a": a, "b": b },
+    }));
+    let both = || {
+        let mut tcp = proxy.client_of(1);
+        tcp.send("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        [body(&proxy, "/"), tcp.message().text().to_owned()]
+    };
+    let of = |name: &str| [name.to_owned(), name.to_owned()];
+    assert_eq!(both(), of("a"));
+    for (change, expected) in [("weight.a=0&weight.b=5", "b"), ("weight.b=&weight.a=1000000", "a"), ("weight.a=0", "b")]
+    {
+        assert_eq!(modify(&proxy, change), 200);
+        assert_eq!(both(), of(expected), "{change}");
+    }
+    assert_eq!(modify(&proxy, "weight.a=1000001"), 400);
+    let shown: Value = serde_json::from_str(proxy.admin("GET", "/runtime").text()).unwrap();
+    assert_eq!(shown["entries"]["weight.a"], json!({ "layer_values": ["1", "0"], "final_value": "0" }));
+}

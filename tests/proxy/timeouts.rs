@@ -192,3 +192,19 @@ fn a_stream_has_a_most_duration() {
     client.send("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n");
     assert_eq!(client.message().status(), 504);
 }
+
+/// `x-envoy-upstream-stream-duration-ms`
+#[test]
+fn a_trusted_peer_chooses_the_most_duration() {
+    let upstream = Upstream::start();
+    let http = json!({ "trusted_proxies": ["127.0.0.0/8"] });
+    let proxy = Proxy::between(&upstream, json!({ "http": http }), json!({}));
+    let mut client = proxy.client();
+    client.send(
+        "POST / HTTP/1.1\r\nhost: a\r\nx-envoy-upstream-stream-duration-ms: 50\r\ntransfer-encoding: chunked\r\n\r\n",
+    );
+    let mut server = upstream.accept();
+    assert_eq!(server.head().get("x-envoy-upstream-stream-duration-ms"), None);
+    assert_eq!(client.message().status(), 504);
+    assert_eq!(proxy.stat("http.listener-0.downstream_rq_max_duration_reached"), 1);
+}

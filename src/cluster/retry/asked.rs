@@ -1,5 +1,7 @@
 //! What a client asks for by `x-envoy-*` fields of its request: retries, and limits of time. Only those of trusted peers come
 //! this far (row T-3; [`crate::route::apply_forwarded`] removes the others), and none goes on: retries do not nest.
+//! `x-envoy-upstream-alt-stat-name` is none of them: names of counters from requests would fill memory, and a counter once
+//! made stays.
 
 use std::time::Duration;
 
@@ -28,6 +30,8 @@ pub struct Asked {
     fields: Vec<FieldMatcher>,
     /// `x-envoy-upstream-rq-timeout-ms`, in place of the route's `timeout`; `Some(None)`: none, by a zero.
     pub timeout: Option<Option<Duration>>,
+    /// `x-envoy-upstream-stream-duration-ms`, in place of `max_stream_duration`; `Some(None)`: none, by a zero.
+    pub stream_duration: Option<Option<Duration>>,
     /// `x-envoy-upstream-rq-per-try-timeout-ms`; `Some(None)`: none, by a zero.
     per_try_timeout: Option<Option<Duration>>,
     /// `x-envoy-upstream-rq-timeout-alt-response`: 204 in place of 504.
@@ -68,6 +72,7 @@ impl Asked {
                 self.fields.extend(fields.take(LISTED.saturating_sub(self.fields.len())));
             }
             b"upstream-rq-timeout-ms" => self.timeout = millis(value),
+            b"upstream-stream-duration-ms" => self.stream_duration = millis(value),
             b"upstream-rq-per-try-timeout-ms" => self.per_try_timeout = millis(value),
             b"upstream-rq-timeout-alt-response" => self.alternative_response = true,
             b"hedge-on-per-try-timeout" => self.hedge_on_per_try_timeout = value == b"true",

@@ -244,6 +244,7 @@ fn a_trusted_client_asks_for_more() {
         ("x-envoy-retriable-status-codes", "418, x, 70000"),
         ("x-envoy-retriable-header-names", "X-Busy, not a name"),
         ("x-envoy-upstream-rq-timeout-ms", "0"),
+        ("x-envoy-upstream-stream-duration-ms", "9000"),
         ("x-envoy-upstream-rq-per-try-timeout-ms", "250"),
         ("x-envoy-upstream-rq-timeout-alt-response", "1"),
         ("x-envoy-hedge-on-per-try-timeout", "true"),
@@ -252,7 +253,7 @@ fn a_trusted_client_asks_for_more() {
     let asked = Asked::take(&mut head.headers).unwrap();
     let left: Vec<&[u8]> = head.headers.iter().map(|field| field.name).collect();
     assert_eq!(left, [&b"accept"[..], b"x-envoy-force-trace"], "none goes on");
-    assert_eq!(asked.timeout, Some(None));
+    assert_eq!((asked.timeout, asked.stream_duration), (Some(None), Some(Some(Duration::from_secs(9)))));
     assert!(asked.alternative_response && asked.hedge_on_per_try_timeout);
     let policy = policy(&["5xx"]).for_request(&head, Some(&asked)).unwrap();
     assert_eq!((policy.attempts, policy.per_try_timeout), (7, Some(Duration::from_millis(250))));

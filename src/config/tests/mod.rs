@@ -157,6 +157,8 @@ fn hints_know_every_key_where_it_belongs() {
         ("\"match\" of a route", "/listeners/0/routes/0/match"),
         ("\"path\" of a match", "/listeners/0/routes/0/match/path"),
         ("\"runtime\" of a match", "/listeners/0/routes/0/match/runtime"),
+        ("\"clusters\" of a route", "/listeners/0/routes/1/clusters/0"),
+        ("\"weight\" of a route's cluster", "/listeners/0/routes/1/clusters/0/weight"),
         ("\"tls\" of a match", "/listeners/0/routes/0/match/tls"),
         ("\"clusters\"", "/clusters/a"),
         ("\"tls\" of a cluster", "/clusters/a/tls"),

@@ -76,6 +76,8 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "generate_request_id",
             "preserve_external_request_id",
             "always_set_request_id_in_response",
+            "include_request_attempt_count",
+            "include_attempt_count_in_response",
             "normalize_path",
             "merge_slashes",
             "path_with_escaped_slashes_action",
@@ -214,6 +216,8 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
     ),
     ("\"tls\" of a match", &["presented", "validated"]),
     ("\"runtime\" of a match", &["key", "default"]),
+    ("\"clusters\" of a route", &["name", "weight"]),
+    ("\"weight\" of a route's cluster", &["key", "default"]),
     ("\"path\" of a match", &["exact", "prefix", "path_separated_prefix", "regex", "ignore_case"]),
     (
         "\"tls\" of a cluster",

@@ -200,6 +200,7 @@ mod tests {
     use crate::route::L4Table;
     use crate::runtime::net::udp::Inbox;
     use crate::runtime::{Rt, run_worker};
+    use crate::runtime_values::RuntimeValues;
     use crate::server::Worker;
     use crate::stats::{Handle, Registry};
 
@@ -220,7 +221,7 @@ mod tests {
         let view = UdpView {
             udp: config::Udp::default(),
             drain_time: Duration::ZERO,
-            routes: Arc::new(L4Table::build(&[route], |_| 0).unwrap()),
+            routes: Arc::new(L4Table::build(&[route], &mut RuntimeValues::default(), |_| 0).unwrap()),
             clusters: Rc::new([ClusterView::new(Arc::new(cluster.unwrap()), rt)]),
             stats: Handle::detached(),
             access_logs: Rc::new([]),
