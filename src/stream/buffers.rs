@@ -110,6 +110,10 @@ impl ReadBuffer {
         transport: &mut dyn Transport,
         most: usize,
     ) -> Poll<io::Result<usize>> {
+        if self.bytes.is_empty() && self.bytes.capacity() == 0 {
+            // A piece that was taken whole: whoever waits holds nothing of the shared buffer.
+            self.bytes = BytesMut::new();
+        }
         // Not before there are bytes: while nothing comes no memory is taken, and the chunks read before may leave it.
         ready!(transport.poll_readable(task));
         if self.bytes.capacity() == 0 && !self.fast {
