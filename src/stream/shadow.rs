@@ -141,6 +141,7 @@ impl Queue {
     fn give_up(&self) {
         self.over.set(true);
         self.data.take();
+        self.trailers.take();
         self.wake();
     }
 
@@ -339,6 +340,7 @@ mod tests {
         shadow.offer(&half);
         assert!(!shadow.0.over.get());
         shadow.0.pop();
+        shadow.offer(&half);
         shadow.offer(&half);
         assert!(!shadow.0.over.get(), "what was sent makes room");
         shadow.offer(&Part::Data { chunk: Chunk::from(Bytes::from_static(b"x")), end: true });
