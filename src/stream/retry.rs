@@ -115,7 +115,8 @@ impl Stream {
 
     /// A try that has taken too long is not given up.
     fn hedges(&self) -> bool {
-        self.request.is_bodyless() && self.asked.as_ref().is_some_and(|asked| asked.hedge_on_per_try_timeout)
+        let may = self.request.is_bodyless() && self.request.upgrade.is_none();
+        may && self.asked.as_ref().is_some_and(|asked| asked.hedge_on_per_try_timeout)
     }
 
     /// Shows the policy what has happened, and does what it says. `task`: for the rest of a response that is not wanted.

@@ -8,14 +8,13 @@
 //! host, a slow host or its time limit ends, and is counted. When the stream ends before its request was whole, so does the copy.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use nuncio_http::{Method, RequestHead};
+use nuncio_http::{HeaderList, Method, RequestHead};
 
 use super::attempt::{State, Try};
 use super::buffers::Buffers;
@@ -42,12 +41,16 @@ const TURNS: usize = 8;
 /// The stream's end of a copy. Dropping it before the request's end gives the copy up.
 pub(super) struct Shadow(Rc<Queue>);
 
+/// What waits to be sent, as one piece: a part costs more than its bytes, and may have only one.
 #[derive(Default)]
 struct Queue {
-    parts: RefCell<VecDeque<Part>>,
-    bytes: Cell<usize>,
+    data: RefCell<BytesMut>,
+    /// Behind all data.
+    trailers: RefCell<Option<HeaderList>>,
     /// The last part is here.
     ended: Cell<bool>,
+    /// It was taken.
+    taken: Cell<bool>,
     /// The copy is given up.
     over: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -81,7 +84,7 @@ impl Shadow {
         };
         stats.upstream_rq_shadow.inc();
         stats.upstream_rq_active.inc();
-        let queue = Rc::new(Queue { ended: Cell::new(copy.bodyless), ..Queue::default() });
+        let queue = Rc::new(Queue::new(copy.bodyless));
         let acquire = Acquire::new(copy.view.clone(), host.clone(), Wanted::Any, &copy.client);
         let copying = Copying {
             queue: queue.clone(),
@@ -103,22 +106,20 @@ impl Shadow {
         if queue.over.get() {
             return;
         }
-        let part = match part {
-            Part::Trailers(trailers) => Part::Trailers(trailers.clone()),
-            Part::Data { chunk, end } => {
-                let bytes = queue.bytes.get() + chunk.len();
-                if bytes > QUEUE_LIMIT {
+        match part {
+            Part::Trailers(trailers) => *queue.trailers.borrow_mut() = Some(trailers.clone()),
+            Part::Data { chunk, .. } => {
+                let mut data = queue.data.borrow_mut();
+                if data.len() + chunk.len() > QUEUE_LIMIT {
+                    drop(data);
                     return queue.give_up();
                 }
-                queue.bytes.set(bytes);
-                // Not the client's read buffer: a slow host must not hold it.
-                let mut copied = BytesMut::with_capacity(chunk.len());
-                chunk.pieces().for_each(|piece| copied.extend_from_slice(piece));
-                Part::Data { chunk: Chunk::from(copied.freeze()), end: *end }
+                // Copied: a slow host must not hold the client's read buffer.
+                data.reserve(chunk.len());
+                chunk.pieces().for_each(|piece| data.extend_from_slice(piece));
             }
-        };
+        }
         queue.ended.set(part.is_end());
-        queue.parts.borrow_mut().push_back(part);
         queue.wake();
     }
 }
@@ -132,9 +133,15 @@ impl Drop for Shadow {
 }
 
 impl Queue {
+    /// For a request that ends with its head, if so.
+    fn new(bodyless: bool) -> Queue {
+        Queue { ended: Cell::new(bodyless), taken: Cell::new(bodyless), ..Queue::default() }
+    }
+
     fn give_up(&self) {
         self.over.set(true);
-        self.parts.borrow_mut().clear();
+        self.data.take();
+        self.trailers.take();
         self.wake();
     }
 
@@ -144,12 +151,16 @@ impl Queue {
         }
     }
 
+    /// All that is here, as one part; trailers, or an end that comes late, as another.
     fn pop(&self) -> Option<Part> {
-        let part = self.parts.borrow_mut().pop_front()?;
-        if let Part::Data { chunk, .. } = &part {
-            self.bytes.set(self.bytes.get().saturating_sub(chunk.len()));
+        let data = self.data.take();
+        let trailers = if data.is_empty() { self.trailers.take() } else { None };
+        let end = self.ended.get() && (trailers.is_some() || self.trailers.borrow().is_none());
+        if data.is_empty() && (!end || self.taken.get()) {
+            return None;
         }
-        Some(part)
+        self.taken.set(end);
+        Some(trailers.map_or_else(|| Part::Data { chunk: Chunk::from(data.freeze()), end }, Part::Trailers))
     }
 }
 
@@ -330,9 +341,44 @@ mod tests {
         assert!(!shadow.0.over.get());
         shadow.0.pop();
         shadow.offer(&half);
+        shadow.offer(&half);
         assert!(!shadow.0.over.get(), "what was sent makes room");
         shadow.offer(&Part::Data { chunk: Chunk::from(Bytes::from_static(b"x")), end: true });
         assert!(shadow.0.over.get() && shadow.0.pop().is_none());
+    }
+
+    #[test]
+    fn what_waits_is_one_piece_and_its_end_comes_once() {
+        let data = |bytes: &'static [u8], end| Part::Data { chunk: Chunk::from(Bytes::from_static(bytes)), end };
+        let popped = |queue: &Queue| {
+            queue.pop().map(|part| match part {
+                Part::Data { chunk, end } => {
+                    (chunk.pieces().flat_map(|piece| piece.to_vec()).collect::<Vec<u8>>(), end)
+                }
+                Part::Trailers(trailers) => (format!("{} trailers", trailers.len()).into_bytes(), true),
+            })
+        };
+        let trailers = || Part::Trailers(HeaderList::new());
+        let (abc, empty) = (b"abc".to_vec(), Vec::new());
+        for (offered, expected) in [
+            (vec![data(b"ab", false), data(b"c", true)], vec![(abc.clone(), true)]),
+            (vec![data(b"ab", false), data(b"c", false), data(b"", true)], vec![(abc.clone(), true)]),
+            (vec![data(b"abc", false), trailers()], vec![(abc.clone(), false), (b"0 trailers".to_vec(), true)]),
+            (vec![data(b"abc", false)], vec![(abc.clone(), false)]),
+            (vec![data(b"", true)], vec![(empty.clone(), true)]),
+            (vec![], vec![]),
+        ] {
+            let shadow = Shadow(Rc::new(Queue::new(false)));
+            offered.iter().for_each(|part| shadow.offer(part));
+            let all: Vec<_> = std::iter::from_fn(|| popped(&shadow.0)).take(5).collect();
+            assert_eq!(all, expected);
+        }
+        let shadow = Shadow(Rc::new(Queue::new(false)));
+        shadow.offer(&data(b"abc", false));
+        assert_eq!(popped(&shadow.0), Some((abc, false)));
+        shadow.offer(&data(b"", true));
+        assert_eq!((popped(&shadow.0), popped(&shadow.0)), (Some((empty, true)), None), "an end that comes late");
+        assert!(Queue::new(true).pop().is_none());
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! connected to at whichever answers first (`happy_eyeballs`).
 
 use std::future::Future;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -88,6 +88,7 @@ impl Connect {
         };
         match &result {
             Ok(_) => self.view.stats.upstream_cx_connect_ms.record(now.saturating_duration_since(self.started)),
+            Err(Kind::Overflow) => self.view.stats.upstream_cx_overflow.inc(),
             Err(_) => {
                 self.view.stats.upstream_cx_connect_fail.inc();
                 self.host.stats.cx_connect_fail.inc();
@@ -100,11 +101,11 @@ impl Connect {
         loop {
             match &mut self.state {
                 State::Socket(connect) => {
-                    let stream = ready!(Pin::new(connect).poll(task)).map_err(|_| Kind::Refused)?;
+                    let stream = ready!(Pin::new(connect).poll(task)).map_err(|error| why(&error))?;
                     self.state = State::Announcing(Box::new(stream));
                 }
                 State::Racing(eyeballs) => {
-                    let stream = ready!(eyeballs.poll(task, rt)).map_err(|_| Kind::Refused)?;
+                    let stream = ready!(eyeballs.poll(task, rt)).map_err(|error| why(&error))?;
                     self.state = State::Announcing(Box::new(stream));
                 }
                 State::Announcing(transport) => {
@@ -152,6 +153,11 @@ impl Connect {
     }
 }
 
+/// Why there is no socket. That we may have no more of them is not the host's fault.
+fn why(error: &io::Error) -> Kind {
+    if net::is_fd_exhausted(error) { Kind::Overflow } else { Kind::Refused }
+}
+
 /// For whom we connect. Of a client on a UNIX socket there is nothing to say, and nothing where it is for ourselves.
 pub(crate) fn header(version: ProxyVersion, client: Option<&ConnectionInfo>) -> Vec<u8> {
     const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
@@ -176,4 +182,16 @@ pub(crate) fn header(version: ProxyVersion, client: Option<&ConnectionInfo>) -> 
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_not_to_blame_for_our_want_of_descriptors() {
+        const EMFILE: i32 = 24;
+        assert_eq!(why(&io::Error::from_raw_os_error(EMFILE)), Kind::Overflow);
+        assert_eq!(why(&io::ErrorKind::ConnectionRefused.into()), Kind::Refused);
+    }
 }

@@ -69,6 +69,7 @@ pub(super) async fn connect(session: &mut Session, view: Rc<ClusterView>) -> Res
                 view.report(&host, Outcome::Connected);
                 return Ok(Upstream { connection, first, _request: request, _busy: busy });
             }
+            Ok(Err(Kind::Overflow)) => return Err(End::Upstream(Kind::Overflow)),
             Ok(Err(kind)) => {
                 // As Envoy: of a proxied connection, too late is a timeout.
                 let late = kind == Kind::ConnectTimeout;
