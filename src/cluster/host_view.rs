@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::host::Alternatives;
 use super::{Flag, Host};
+use crate::order;
 use crate::runtime::net::Addr;
 use crate::runtime::{Reader, Rt};
 use crate::upstream::h2;
@@ -110,7 +111,7 @@ impl HostViews {
         let (made, gone) = std::mem::take(&mut self.made).into_iter().partition(|view| view.is_member());
         self.made = made;
         // For the look-ups to come.
-        self.made.sort_unstable_by_key(|view| Arc::as_ptr(view.shared()));
+        order::sort_by_key(&mut self.made, |view| Arc::as_ptr(view.shared()));
         gone
     }
 
