@@ -22,6 +22,7 @@ pub mod admin;
 pub mod cli;
 pub mod error;
 pub mod explain;
+mod order;
 pub mod server;
 pub mod stats;
 

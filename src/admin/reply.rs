@@ -36,7 +36,12 @@ impl Reply {
 
     pub(super) fn json(value: &Json) -> Reply {
         // The alternate form is indented; a value whose keys are strings always prints.
-        Reply { content_type: "application/json", ..Reply::text(200, format!("{value:#}\n")) }
+        Reply::json_text(format!("{value:#}\n"))
+    }
+
+    /// What is JSON already, with a line end.
+    pub(super) fn json_text(text: String) -> Reply {
+        Reply { content_type: "application/json", ..Reply::text(200, text) }
     }
 
     /// The head, with the length of the body.

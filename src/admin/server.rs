@@ -33,7 +33,7 @@ pub(super) fn memory(_state: &dyn AdminState, _request: &Request) -> Reply {
 }
 
 pub(super) fn config_dump(state: &dyn AdminState, _request: &Request) -> Reply {
-    Reply::json(&state.config_dump())
+    Reply::json_text(state.config_dump())
 }
 
 #[cfg(test)]

@@ -25,8 +25,8 @@ pub trait AdminState {
 
     fn certificates(&self) -> Vec<CertificateStatus>;
 
-    /// The running configuration with every default filled in. It names secrets by path and holds none.
-    fn config_dump(&self) -> serde_json::Value;
+    /// The running configuration as a JSON text, every default filled in. It names secrets by path and holds none.
+    fn config_dump(&self) -> String;
 
     fn reset_counters(&self);
 

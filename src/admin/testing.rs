@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_http::{HeaderList, Method, RequestHead, Version};
-use serde_json::json;
 
 use super::{
     AdminState, CertificateOwner, CertificateStatus, ClusterStatus, ListenerStatus, Request, ServerInfo, ServerState,
@@ -96,8 +95,8 @@ impl AdminState for TestState {
         vec![listener, CertificateStatus { owner, authorities: vec![info], own: Vec::new() }]
     }
 
-    fn config_dump(&self) -> serde_json::Value {
-        json!({ "drain_time": "30s" })
+    fn config_dump(&self) -> String {
+        "{ \"drain_time\": \"30s\" }\n".to_owned()
     }
 
     fn reset_counters(&self) {

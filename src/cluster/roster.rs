@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Flag, Health, Host, Identity};
+use crate::order;
 use crate::runtime::net::Addr;
 
 /// The hosts of a cluster.
@@ -70,7 +71,7 @@ impl Roster {
         }
         // Those that are not named any more, in a certain order.
         let mut left: Vec<Arc<Host>> = before.into_values().flatten().collect();
-        left.sort_unstable_by(|one, other| one.address.cmp(&other.address));
+        order::sort_by(&mut left, |one, other| one.address.cmp(&other.address));
         for host in left {
             change.removed += usize::from(!host.has(Flag::Unlisted));
             if self.checked && host.health() != Health::Unhealthy {

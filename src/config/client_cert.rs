@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::text::{Cx, Node, Object, read};
+use crate::order;
 
 /// What becomes of `x-forwarded-client-cert`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -68,7 +69,7 @@ pub(super) fn read(o: &mut Object) -> (ForwardClientCert, Vec<CertDetail>) {
         if !details.is_empty() && !mode.sets() {
             cx.warn(node, "says nothing without \"forward_client_cert\": \"sanitize_set\" or \"append_forward\"");
         }
-        details.sort_unstable();
+        order::sort(&mut details);
         details.dedup();
         Some(details)
     });

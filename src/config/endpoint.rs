@@ -12,6 +12,7 @@ use serde::{Serialize, Serializer};
 
 use super::text::{self, Complaint, Cx, Kind, Node, Problems, quote, read};
 use super::{Discovery, address};
+use crate::order;
 use crate::runtime::net::Addr;
 
 /// `"host:port"`, or an object with that as its `"address"`.
@@ -193,7 +194,7 @@ fn read_metadata(cx: &Cx, node: &Node) -> Option<BTreeMap<String, String>> {
         }
     }
     let read = |entry: &text::Entry| Some((entry.key.to_string(), read::name_or_empty(cx, &entry.value)?));
-    Some(entries.iter().filter_map(read).collect())
+    Some(order::map(entries.iter().filter_map(read)))
 }
 
 fn read_target(cx: &Cx, node: &Node, discovery: Discovery) -> Option<Target> {

@@ -1,6 +1,6 @@
 //! From a file to a [`Config`]: the entry points, and the top level of the file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use super::{
     Cluster, ClusterProtocol, Config, Dns, Listener, Listeners, Node, Protocol, Runtime, Warnings, Workers, access_log,
     address, admin, cluster, dns, listeners, runtime,
 };
+use crate::order;
 
 /// Largest file taken, in bytes.
 pub const MAX_FILE: usize = 4 << 20;
@@ -160,7 +161,7 @@ fn read_clusters(cx: &Cx, node: &text::Node, dns: &Dns) -> Option<BTreeMap<Strin
         return cx.wrong_type(node, "an object whose keys are the names of clusters");
     }
     let entries = cx.entries(node, "an object whose keys are the names of clusters")?;
-    cx.define_clusters(entries.iter().map(|entry| entry.key.to_string()).collect::<BTreeSet<_>>());
+    cx.define_clusters(order::set(entries.iter().map(|entry| entry.key.to_string())));
     let mut clusters = BTreeMap::new();
     for entry in &entries {
         if let Err(complaint) = read::check_name(&entry.key) {

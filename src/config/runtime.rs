@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::Cluster;
 use super::text::{Complaint, Cx, Kind, Node, quote, read};
+use crate::order;
 use crate::runtime_values;
 
 /// By key.
@@ -49,7 +50,7 @@ pub(super) struct Read<'t> {
 
 impl Read<'_> {
     pub(super) fn into_values(self) -> Runtime {
-        self.values.into_iter().map(|(key, (value, _))| (key, value)).collect()
+        order::map(self.values.into_iter().map(|(key, (value, _))| (key, value)))
     }
 }
 

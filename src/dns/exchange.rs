@@ -59,8 +59,8 @@ async fn stream(query: &mut Query, transmit: &Transmit) {
     }
 }
 
-async fn before<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
-    control::timeout(deadline.saturating_duration_since(control::now()), future).await
+fn before<T>(deadline: Instant, future: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
+    control::timeout(deadline.saturating_duration_since(control::now()), future)
 }
 
 /// One message there, one back (RFC 7766).

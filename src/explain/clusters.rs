@@ -113,6 +113,8 @@ pub(super) fn section(config: &impl Serialize, keys: &[&str]) -> Map<String, Jso
     members
 }
 
+/// By way of the text: the code that writes each section as text is there in any case, and would be there once more for values.
 fn json(value: &impl Serialize) -> Json {
-    serde_json::to_value(value).unwrap_or_default()
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
 }

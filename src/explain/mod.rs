@@ -20,6 +20,7 @@ pub use question::{Question, QuestionError};
 
 use crate::cluster::Cluster;
 use crate::config::Config;
+use crate::order;
 use crate::runtime::net::Addr;
 use crate::runtime_values::RuntimeValues;
 
@@ -36,7 +37,7 @@ pub struct Scene<'a> {
 impl<'a> Scene<'a> {
     /// A file that nobody runs. `values` are made to be those of the file.
     pub fn of_file(config: &'a Config, values: &'a mut RuntimeValues) -> Scene<'a> {
-        values.set_file(config.runtime.iter().map(|(key, value)| (key.clone(), value.to_string())).collect());
+        values.set_file(order::map(config.runtime.iter().map(|(key, value)| (key.clone(), value.to_string()))));
         let addresses = config.listeners.iter().map(|listener| listener.address.clone()).collect();
         Scene { config, addresses, values, clusters: None }
     }

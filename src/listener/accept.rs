@@ -67,6 +67,6 @@ fn admit(stream: Stream, port: &Rc<Port>) {
             serve(chain, Box::new(stream), Rc::new(info), admission, None, rt);
         }
         // On the heap, so that a connection does not pay for its arrival as long as it lives.
-        None => rt.spawn(Box::pin(arrive(Box::new(stream), original, port.clone(), admission))),
+        None => rt.spawn_boxed(Box::pin(arrive(Box::new(stream), original, port.clone(), admission))),
     }
 }

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::predicate::{PathKind, PathPredicate};
 use crate::config::HostPattern;
+use crate::order;
 
 /// Routes by host. A route with several hosts stands under each.
 #[derive(Debug, Default)]
@@ -181,7 +182,7 @@ struct Node {
 impl TextIndex {
     fn finish(&mut self) {
         let mut sorted: Vec<_> = std::mem::take(&mut self.building).into_iter().collect();
-        sorted.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        order::sort_by(&mut sorted, |(a, _), (b, _)| a.cmp(b));
         let mut open = Vec::new();
         if !sorted.is_empty() {
             self.open_node(0);

@@ -67,6 +67,11 @@ impl Rt {
         }
     }
 
+    /// The same for tasks of which there are few: one kind of task for all of these, where each kind of future makes another.
+    pub fn spawn_boxed(&self, future: Pin<Box<dyn Future<Output = ()>>>) {
+        self.spawn(future);
+    }
+
     /// Puts the calling task behind the others, and has I/O and timers looked at before it runs again.
     pub fn yield_to_io(&self, cx: &Context<'_>) {
         self.0.yielded.set(true);

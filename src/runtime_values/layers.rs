@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::Kind;
+use crate::order;
 use crate::stats::{Handle, RuntimeStats};
 
 /// The names of the layers.
@@ -179,7 +180,7 @@ impl RuntimeValues {
     }
 
     fn keys(&self) -> BTreeSet<&String> {
-        self.file.keys().chain(self.admin.keys()).collect()
+        order::set(self.file.keys().chain(self.admin.keys()))
     }
 
     fn publish(&mut self) {

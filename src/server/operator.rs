@@ -101,8 +101,8 @@ impl AdminState for Operator {
         self.process.borrow().snapshot().certificates_in_use().map(|in_use| in_use.status()).collect()
     }
 
-    fn config_dump(&self) -> serde_json::Value {
-        serde_json::to_value(&self.process.borrow().snapshot().config).unwrap_or_default()
+    fn config_dump(&self) -> String {
+        self.process.borrow().snapshot().config.to_json()
     }
 
     fn reset_counters(&self) {

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::dns::Resolver;
 use crate::filter::{Around, Failing};
 use crate::listener::ConnectionLimit;
+use crate::order;
 use crate::runtime::control::{self, Control, Receiver};
 use crate::runtime::mailbox::Sender;
 use crate::runtime::net::{Addr, ListenOptions, Listener, SocketFile};
@@ -207,7 +208,7 @@ impl Process {
             let udp = first.udp.iter().map(|(key, socket)| (key.clone(), Addr::Inet(socket.local_addr())));
             self.bound.extend(udp);
         }
-        let keys: BTreeSet<&String> = snapshot.keys().collect();
+        let keys: BTreeSet<&String> = order::set(snapshot.keys());
         self.bound.retain(|key, _| keys.contains(key));
         self.files.retain(|key, _| keys.contains(key));
         for (listener, config) in snapshot.listeners.iter().zip(&snapshot.config.listeners) {
@@ -222,7 +223,7 @@ impl Process {
         }
         cluster::settle(&snapshot.clusters, &snapshot.config.node.zone);
         let known = std::mem::take(&mut self.keepers);
-        let mut known: BTreeMap<_, _> = known.into_iter().map(|kept| (Arc::as_ptr(&kept.0), kept)).collect();
+        let mut known: BTreeMap<_, _> = order::map(known.into_iter().map(|kept| (Arc::as_ptr(&kept.0), kept)));
         for cluster in &snapshot.clusters {
             let kept = known.remove(&Arc::as_ptr(cluster));
             let start = || (cluster.clone(), Keeper::start(&self.control, cluster, &self.resolver, &self.checks));
@@ -231,7 +232,7 @@ impl Process {
         // The keepers of clusters that are gone or were replaced end here.
         drop(known);
         let values = snapshot.config.runtime.iter().map(|(key, value)| (key.clone(), value.to_string()));
-        self.values.set_file(values.collect());
+        self.values.set_file(order::map(values));
         self.snapshot = Arc::new(snapshot);
         for (mailbox, sockets) in self.mailboxes.iter().zip(sockets) {
             // A worker that has ended is an event of its own.
@@ -243,8 +244,8 @@ impl Process {
     }
 
     fn count_changes(&self, next: &Snapshot) {
-        let had: BTreeSet<&String> = self.snapshot.keys().collect();
-        let has: BTreeSet<&String> = next.keys().collect();
+        let had: BTreeSet<&String> = order::set(self.snapshot.keys());
+        let has: BTreeSet<&String> = order::set(next.keys());
         self.listeners.listener_added.add(has.difference(&had).count() as u64);
         self.listeners.listener_create_success.add(has.difference(&had).count() as u64);
         let kept = |config: &&crate::config::Listener| {

@@ -67,6 +67,11 @@ pub(super) enum Event {
 
 /// Runs the proxy until it is told to stop. `started` is called once it serves.
 pub fn run(config: Config, options: Options, started: impl FnOnce(&Started<'_>)) -> Result<(), RunError> {
+    run_boxed(config, options, Box::new(started))
+}
+
+/// All of the proxy, once for all that tell somebody.
+fn run_boxed(config: Config, options: Options, started: Box<dyn FnOnce(&Started<'_>) + '_>) -> Result<(), RunError> {
     control::run(|control| main(control, config, options, started))
 }
 
@@ -74,7 +79,7 @@ async fn main(
     control: Control,
     config: Config,
     options: Options,
-    started: impl FnOnce(&Started<'_>),
+    started: Box<dyn FnOnce(&Started<'_>) + '_>,
 ) -> Result<(), RunError> {
     let notifier = Notifier::from_env().map_err(|error| RunError(format!("NOTIFY_SOCKET: {error}")))?;
     let files = limits::raise_open_files();

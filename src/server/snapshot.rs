@@ -13,6 +13,7 @@ use crate::cluster::Cluster;
 use crate::config::{self, Config};
 use crate::filter::Around;
 use crate::listener::{Arrival, ConnectionLimit};
+use crate::order;
 use crate::runtime::net::Addr;
 use crate::runtime_values::{ClusterValues, RuntimeValues};
 use crate::stats::{ListenerStats, Registry, Scope};
@@ -95,8 +96,8 @@ impl Builder<'_> {
             *shared = cluster.config.clone();
         }
         let membership = |cluster: &Arc<Cluster>| (cluster.name.to_string(), cluster.membership.clone());
-        self.around.memberships = clusters.iter().map(membership).collect();
-        let slots = Slots(config.clusters.keys().enumerate().map(|(at, name)| (name.as_str(), at)).collect());
+        self.around.memberships = order::map(clusters.iter().map(membership));
+        let slots = Slots(order::map(config.clusters.keys().enumerate().map(|(at, name)| (name.as_str(), at))));
         let listeners = config
             .listeners
             .iter()

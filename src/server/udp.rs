@@ -122,7 +122,7 @@ impl UdpSlots {
             } else if let Some(socket) = sockets.remove(&listener.key) {
                 let sessions = Connections::new(listener.sessions.clone(), process_limit.clone());
                 let slot = Rc::new(UdpSlot::new(worker.clone(), listener.name.clone(), sessions, view));
-                worker.rt.spawn(serve(socket, slot.clone(), self.buffers()));
+                worker.rt.spawn_boxed(Box::pin(serve(socket, slot.clone(), self.buffers())));
                 slots.insert(listener.key.clone(), slot);
             }
         }

@@ -102,7 +102,7 @@ pub(super) async fn worker_main(rt: Rt, receiver: mailbox::Receiver<Command>, sh
         clusters: RefCell::default(),
         retired_clusters: RefCell::default(),
     });
-    rt.spawn(sweep(state.clone()));
+    rt.spawn_boxed(Box::pin(sweep(state.clone())));
     while let Some(command) = mailbox.recv().await {
         match command {
             Command::Apply { snapshot, sockets } => state.apply(&snapshot, sockets),
@@ -285,7 +285,7 @@ impl State {
         let port = Rc::new(Port::new(self.worker.clone(), listener.name.clone(), connections, view));
         match socket.into_worker(&self.worker.rt) {
             Ok(socket) => {
-                self.worker.rt.spawn(accept_loop(socket, port.clone()));
+                self.worker.rt.spawn_boxed(Box::pin(accept_loop(socket, port.clone())));
                 Some(port)
             }
             Err(error) => {
@@ -304,7 +304,7 @@ impl State {
         retired.iter().for_each(Connections::drain);
         let udp = self.udp.drain();
         let index = self.worker.rt.worker_index();
-        self.worker.rt.spawn(async move {
+        self.worker.rt.spawn_boxed(Box::pin(async move {
             for connections in &retired {
                 std::future::poll_fn(|task| connections.poll_empty(task)).await;
             }
@@ -313,7 +313,7 @@ impl State {
             }
             // Nobody listens any more when the drain took too long.
             let _ = done.try_send(index);
-        });
+        }));
     }
 }
 

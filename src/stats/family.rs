@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::scope::{AnyScope, Values};
 use super::{Scope, ScopeStats};
+use crate::order;
 
 /// As many as there are members at most, or so.
 const BUCKETS: usize = 1024;
@@ -153,7 +154,7 @@ impl<T: ScopeStats> AnyScope for Family<T> {
             // Two keys may have one name.
             let values = Scope::sum(scopes);
             let named = values.into_iter().map(|(value, sum)| (Cow::Owned(format!("{name}.{value}")), sum));
-            each(Some(owner), named.collect());
+            each(Some(owner), order::map(named));
         }
     }
 }

@@ -10,6 +10,7 @@ use regex_lite::Regex;
 
 use super::scope::AnyScope;
 use super::{Family, HistogramSnapshot, Scope, ScopeStats};
+use crate::order;
 
 /// Every scope of the process.
 #[derive(Default)]
@@ -114,8 +115,9 @@ impl Registry {
                 }
             });
         }
-        samples.sort_by_cached_key(Sample::full_name);
-        Snapshot { samples }
+        let mut named: Vec<_> = samples.into_iter().map(|sample| (sample.full_name(), sample)).collect();
+        order::sort_by(&mut named, |(one, _), (other, _)| one.cmp(other));
+        Snapshot { samples: named.into_iter().map(|(_, sample)| sample).collect() }
     }
 
     /// Counters count from zero again.

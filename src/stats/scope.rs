@@ -37,6 +37,8 @@ macro_rules! scope {
         $vis struct $scope { $($(#[$field_doc])* pub $field: $crate::stats::$kind,)+ }
 
         impl $crate::stats::ScopeStats for $scope {
+            // Not where it is called: there the visitor is known, and would be put in once a slot.
+            #[inline(never)]
             fn visit(&self, visitor: &mut dyn FnMut(&'static str, $crate::stats::Metric<'_>)) {
                 $(visitor($crate::stats::scope::name!($field $($name)?), $crate::stats::Metric::$kind(&self.$field));)+
             }

@@ -96,7 +96,7 @@ impl Shadow {
             copy,
             _permit: permit,
         };
-        rt.spawn(copying.run());
+        rt.spawn_boxed(Box::pin(copying.run()));
         Some(Shadow(queue))
     }
 

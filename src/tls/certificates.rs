@@ -11,6 +11,7 @@ use rustls::{SignatureAlgorithm, SignatureScheme};
 
 use super::certificate_info::CertificateInfo;
 use super::session::Hello;
+use crate::order;
 
 /// The certificates of one listener. Never changed: a rotation makes new ones.
 pub(super) struct Certificates {
@@ -40,7 +41,7 @@ impl Set {
         if self.0.iter().all(|other| other.certified.key.algorithm() != algorithm) {
             self.0.push(own.clone());
             // An RSA signature costs ten of the others.
-            self.0.sort_by_key(|own| own.certified.key.algorithm() == SignatureAlgorithm::RSA);
+            order::sort_by_key(&mut self.0, |own| own.certified.key.algorithm() == SignatureAlgorithm::RSA);
         }
     }
 

@@ -43,7 +43,7 @@ impl Policy {
             let fingerprint = sha256(b"off");
             return Ok(Policy { verifier: None, validates: false, authorities: Vec::new(), fingerprint });
         }
-        let mut decides = serde_json::to_vec(config).map_err(|error| LoadError::new("client_auth", error))?;
+        let mut decides = serde_json::to_vec_pretty(config).map_err(|error| LoadError::new("client_auth", error))?;
         let loaded = config.ca.as_ref().map(|ca| authorities(ca, config.crl.as_ref(), &mut decides)).transpose()?;
         let (authorities, infos) = loaded.unzip();
         let verifier = Verifier {

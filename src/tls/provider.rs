@@ -6,6 +6,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::{CipherSuite, SupportedProtocolVersion};
 
 use crate::config::TlsVersion;
+use crate::order;
 
 /// One for the process.
 pub(super) fn provider() -> &'static Arc<CryptoProvider> {
@@ -13,7 +14,7 @@ pub(super) fn provider() -> &'static Arc<CryptoProvider> {
     PROVIDER.get_or_init(|| {
         let mut provider = ring::default_provider();
         // Where we may choose: AES with 128 bits is the cheapest, and enough. The order of the others stays.
-        provider.cipher_suites.sort_by_key(|suite| {
+        order::sort_by_key(&mut provider.cipher_suites, |suite| {
             !matches!(
                 suite.suite(),
                 CipherSuite::TLS13_AES_128_GCM_SHA256

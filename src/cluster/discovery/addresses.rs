@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::question::{Last, Question, Said};
 use crate::config::{Dns, DnsFamily};
+use crate::order;
 
 /// Addresses that a connect may try, of one name.
 pub(super) const MOST_TRIED: usize = 8;
@@ -145,7 +146,7 @@ fn records(question: &Option<Question<IpAddr>>) -> &[IpAddr] {
 }
 
 fn sorted(mut addresses: Vec<IpAddr>) -> Vec<IpAddr> {
-    addresses.sort_unstable();
+    order::sort(&mut addresses);
     addresses.dedup();
     addresses
 }

@@ -18,6 +18,7 @@ use super::question::{Last, Question, Said};
 use super::srv::{self, Served};
 use crate::cluster::host::{Alternatives, Host, Identity};
 use crate::config::{Cluster, Discovery, Dns, Endpoint, HostName, Target};
+use crate::order;
 use crate::runtime::net::Addr;
 
 /// Hosts of a cluster; what is found beyond that is left out.
@@ -85,7 +86,7 @@ impl Finder {
                 Target::Name(name, _) => {
                     let text = name.name.to_string();
                     let before = known.iter().filter(|host| host.name.as_deref() == Some(&text));
-                    let before: BTreeSet<IpAddr> = before.flat_map(|host| ips(host)).collect();
+                    let before: BTreeSet<IpAddr> = order::set(before.flat_map(|host| ips(host)));
                     let before: Vec<IpAddr> = before.into_iter().collect();
                     names.entry(name.clone()).or_insert_with(|| Addresses::new(dns.family, &before, now));
                 }
@@ -214,7 +215,7 @@ impl Finder {
         if self.discovery == Discovery::Srv {
             let services = self.services.values();
             let named = services.flat_map(|service| service.question.records().iter().chain(&service.taken));
-            let named: BTreeSet<HostName> = named.map(target).collect();
+            let named: BTreeSet<HostName> = order::set(named.map(target));
             self.names.retain(|name, _| named.contains(name));
         }
     }

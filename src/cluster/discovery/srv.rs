@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use crate::order;
 use nuncio_dns::Srv;
 
 /// Heaviest host.
@@ -29,7 +30,7 @@ pub(super) struct Share {
 
 /// The records that name something: a target that is the root says that there is no such service, and nobody serves port 0.
 pub(super) fn usable(records: Vec<Srv>) -> Vec<Srv> {
-    let records: BTreeSet<Srv> = records.into_iter().filter(|it| !it.target.is_root() && it.port != 0).collect();
+    let records: BTreeSet<Srv> = order::set(records.into_iter().filter(|it| !it.target.is_root() && it.port != 0));
     records.into_iter().collect()
 }
 
@@ -37,7 +38,7 @@ pub(super) fn usable(records: Vec<Srv>) -> Vec<Srv> {
 /// weights count among those of one priority, and targets without addresses count for nothing.
 pub(super) fn shares(served: &[Served]) -> Vec<Vec<Share>> {
     let with_hosts = || served.iter().filter(|it| !it.addresses.is_empty());
-    let priorities: BTreeSet<u16> = with_hosts().map(|it| it.record.priority).collect();
+    let priorities: BTreeSet<u16> = order::set(with_hosts().map(|it| it.record.priority));
     let mut scales = BTreeMap::new();
     for priority in &priorities {
         let of_it = with_hosts().filter(|it| it.record.priority == *priority);

@@ -121,7 +121,8 @@ impl Checks {
             let result = {
                 let _running = self.limit.0.acquire().await;
                 self.stats.attempt.inc();
-                prober.check(&self.settings).await
+                // Boxed: most of the time there is no check, and then it should take no memory.
+                Box::pin(prober.check(&self.settings)).await
             };
             let (outcome, why) = match result {
                 Ok(outcome) => (outcome, String::new()),

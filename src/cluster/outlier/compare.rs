@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::counters::Tally;
 use crate::config::LatencyOutliers;
+use crate::order;
 
 /// `-ln` of the chance at which luck alone makes an outlier of a host, per comparison: one in a million.
 const LUCK: f64 = 13.8;
@@ -39,7 +40,7 @@ pub(super) fn low(hosts: &[(usize, Tally)], factor: f64) -> Vec<Low> {
         .filter(|(low, tally)| low.rate < threshold && !unlucky(tally))
         .map(|(low, _)| low)
         .collect();
-    low.sort_by(|one, other| one.rate.total_cmp(&other.rate));
+    order::sort_by(&mut low, |one, other| one.rate.total_cmp(&other.rate));
     low
 }
 
@@ -53,7 +54,7 @@ fn most_by_luck(expected: f64) -> f64 {
 pub(super) fn failing(hosts: &[(usize, Tally)], threshold: f64) -> Vec<(usize, f64)> {
     let rates = hosts.iter().map(|(at, tally)| (*at, tally.success_rate()));
     let mut failing: Vec<(usize, f64)> = rates.filter(|(_, rate)| 100.0 - rate >= threshold).collect();
-    failing.sort_by(|(_, one), (_, other)| one.total_cmp(other));
+    order::sort_by(&mut failing, |(_, one), (_, other)| one.total_cmp(other));
     failing
 }
 
@@ -70,7 +71,7 @@ pub(super) struct Slow {
 /// their typical response times.
 pub(super) fn slow(hosts: &[(usize, Duration)], settings: &LatencyOutliers) -> Vec<Slow> {
     let mut sorted = hosts.to_vec();
-    sorted.sort_by(|(_, one), (_, other)| other.cmp(one));
+    order::sort_by(&mut sorted, |(_, one), (_, other)| other.cmp(one));
     let mut slow = Vec::new();
     for (place, (at, typical)) in sorted.iter().enumerate() {
         let other = |nth: usize| sorted.get(nth + usize::from(nth >= place)).map(|(_, typical)| *typical);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::selection::Why;
 use crate::cluster::{Health, Host};
 use crate::config::{Balancing, ZoneAware};
+use crate::order;
 
 /// Some of the hosts of one priority and health.
 pub(super) struct Part {
@@ -44,7 +45,7 @@ pub(super) fn weighted(hosts: &[Arc<Host>], all: &[u32], members: Vec<u32>, sett
         let available = (factor * count as f64 / total as f64).min(1.0);
         f64::from(settings.locality_weights.get(zone).copied().unwrap_or(0)) * available
     };
-    let weights: BTreeMap<&str, f64> = zones.iter().map(|(zone, of)| (*zone, weight(zone, of.len()))).collect();
+    let weights: BTreeMap<&str, f64> = order::map(zones.iter().map(|(zone, of)| (*zone, weight(zone, of.len()))));
     let sum: f64 = weights.values().sum();
     if sum == 0.0 {
         // No zone that counts has a host left: then zones do not count.
@@ -72,7 +73,7 @@ fn in_one_table(hosts: &[Arc<Host>], zones: &Zones, weights: &BTreeMap<&str, f64
             pairs.extend(members.iter().map(|member| (*member, weight(member) / sum * zone)));
         }
     }
-    pairs.sort_by_key(|&(member, _)| member);
+    order::sort_by_key(&mut pairs, |&(member, _)| member);
     part.members = pairs.iter().map(|&(member, _)| member).collect();
     part.weights = Some(pairs.into_iter().map(|(_, weight)| weight).collect());
     part

@@ -29,6 +29,7 @@ use self::subsets::SubsetTable;
 use super::balance::sticky_id;
 use super::{Health, Host};
 use crate::config::Balancing;
+use crate::order;
 
 /// See the module.
 #[derive(Debug)]
@@ -74,7 +75,7 @@ impl Plan {
         let mut sticky: Vec<(u64, u32)> = Vec::new();
         if let Some(settings) = &settings.sticky {
             sticky = (0..).zip(&hosts).map(|(at, host)| (sticky_id(settings, &host.address), at)).collect();
-            sticky.sort_unstable();
+            order::sort(&mut sticky);
         }
         Plan {
             all,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::selection::{Build, Selection};
 use crate::cluster::balance::xx_hash;
 use crate::config::{SubsetFallback, Subsets};
+use crate::order;
 
 /// What a route asks of its hosts: metadata keys and their values. Made once, when the configuration is loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +19,7 @@ impl SubsetKey {
     pub fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> SubsetKey {
         let mut pairs: Vec<(Box<str>, Box<str>)> =
             pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
-        pairs.sort();
+        order::sort(&mut pairs);
         let parts = pairs.iter().flat_map(|(key, value)| [key, value]);
         // By turns, so that the end of one is not the start of the next.
         let hash = parts.fold(0, |hash, part| xx_hash(part.as_bytes(), hash));
@@ -54,7 +55,7 @@ impl SubsetTable {
         }
         let selections = members.into_iter().map(|(pairs, members)| (SubsetKey::new(pairs), build.selection(members)));
         let mut subsets: Vec<(SubsetKey, Selection)> = selections.collect();
-        subsets.sort_by_key(|(key, _)| key.hash);
+        order::sort_by_key(&mut subsets, |(key, _)| key.hash);
         let default = (settings.fallback == SubsetFallback::Default).then(|| {
             let key = SubsetKey::new(settings.default.iter().map(|(key, value)| (&**key, &**value)));
             let has = |at: &u32| key.is_of(&hosts[*at as usize].metadata);

@@ -2,6 +2,7 @@
 //! all proxies with the same hosts, choose alike.
 
 use crate::cluster::balance::{mix, xx_hash};
+use crate::order;
 
 /// What a hash is looked up in.
 #[derive(Debug)]
@@ -149,7 +150,7 @@ impl Maglev {
 /// The entries in an order that depends on nothing but their keys.
 fn sorted(entries: &[Entry]) -> Vec<u32> {
     let mut order: Vec<u32> = (0..entries.len() as u32).collect();
-    order.sort_by_key(|&at| entries[at as usize].key);
+    order::sort_by_key(&mut order, |&at| entries[at as usize].key);
     order
 }
 

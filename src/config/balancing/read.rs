@@ -8,6 +8,7 @@ use super::{
     ZoneAware,
 };
 use crate::config::text::{Complaint, Cx, Node, Object, quote, read};
+use crate::order;
 
 /// Largest `table_size` of Maglev and weight of a locality; Envoy's bounds.
 const MAX_TABLE: u64 = 5_000_011;
@@ -157,8 +158,9 @@ fn read_slow_start(cx: &Cx, node: &Node) -> Option<SlowStart> {
 fn read_locality_weights(cx: &Cx, node: &Node) -> Option<BTreeMap<String, u32>> {
     let entries = cx.entries(node, "an object of zone and weight")?;
     let weight = read::integer(0..=1 << 20);
-    let weights: BTreeMap<String, u32> =
-        entries.iter().filter_map(|entry| Some((entry.key.clone().into_owned(), weight(cx, &entry.value)?))).collect();
+    let weights: BTreeMap<String, u32> = order::map(
+        entries.iter().filter_map(|entry| Some((entry.key.clone().into_owned(), weight(cx, &entry.value)?))),
+    );
     if weights.values().all(|&weight| weight == 0) {
         return cx.refuse(node, Complaint::new("gives no zone a weight").expected("at least one above 0"));
     }
@@ -202,7 +204,7 @@ fn read_subset_keys(cx: &Cx, node: &Node) -> Option<Vec<Vec<String>>> {
     let mut all: Vec<Vec<String>> = Vec::with_capacity(lists.len());
     for list in &lists {
         let Some(mut keys) = read::some(read::name)(cx, list) else { continue };
-        keys.sort();
+        order::sort(&mut keys);
         keys.dedup();
         if keys.len() > 8 {
             cx.refuse::<()>(list, Complaint::new(format!("has {} keys", keys.len())).expected("at most 8"));
@@ -220,7 +222,7 @@ fn read_metadata(cx: &Cx, node: &Node) -> Option<BTreeMap<String, String>> {
     let entries = cx.entries(node, "an object of metadata key and value")?;
     let pair =
         |entry: &crate::config::text::Entry| Some((entry.key.clone().into_owned(), read::string(cx, &entry.value)?));
-    entries.iter().map(pair).collect()
+    entries.iter().map(pair).collect::<Option<Vec<_>>>().map(order::map)
 }
 
 /// The same, of which there must be some.

@@ -10,6 +10,7 @@ use super::json::{Entry, Kind, Node};
 use super::nearest::nearest;
 use super::object::Object;
 use super::problem::{Complaint, Problem, Problems, quote};
+use crate::order;
 use crate::runtime_values;
 
 /// Beyond this many problems nothing near is looked for any more: a hostile file costs no more than a wrong one.
@@ -69,7 +70,7 @@ impl<'t> Cx<'t> {
     /// The first ones in file order, with their places, and how many are left out. Columns are counted only here:
     /// a file may be one line.
     fn placed(&self, mut notes: Vec<Note>) -> (Vec<Problem>, usize) {
-        notes.sort_by_key(|note| note.at);
+        order::sort_by_key(&mut notes, |note| note.at);
         let omitted = notes.len().saturating_sub(SHOWN);
         notes.truncate(SHOWN);
         let place = |note: Note| {
@@ -81,21 +82,21 @@ impl<'t> Cx<'t> {
 
     /// Records a problem. `None`, so that a reader can end with it.
     pub(crate) fn refuse<T>(&self, node: &Node, complaint: impl Into<Complaint>) -> Option<T> {
-        if self.problems.borrow().len() < KEPT {
-            self.problems.borrow_mut().push(self.note(node, complaint));
-        }
+        self.note(&self.problems, node, complaint.into());
         None
     }
 
     /// Records what is allowed but hardly meant.
     pub(crate) fn warn(&self, node: &Node, complaint: impl Into<Complaint>) {
-        if self.warnings.borrow().len() < KEPT {
-            self.warnings.borrow_mut().push(self.note(node, complaint));
-        }
+        self.note(&self.warnings, node, complaint.into());
     }
 
-    fn note(&self, node: &Node, complaint: impl Into<Complaint>) -> Note {
-        Note { at: self.offset(node), path: node.path.clone(), message: complaint.into().message() }
+    #[inline(never)]
+    fn note(&self, notes: &RefCell<Vec<Note>>, node: &Node, complaint: Complaint) {
+        let mut notes = notes.borrow_mut();
+        if notes.len() < KEPT {
+            notes.push(Note { at: self.offset(node), path: node.path.clone(), message: complaint.message() });
+        }
     }
 
     /// A node's text is a part of the whole text: JSON is parsed in place.
@@ -135,6 +136,11 @@ impl<'t> Cx<'t> {
 
     /// A value of another type than it should be.
     pub(crate) fn wrong_type<T>(&self, node: &Node, expected: &str) -> Option<T> {
+        self.refuse(node, Complaint::new(Cx::what(node)).expected(expected))
+    }
+
+    #[inline(never)]
+    fn what(node: &Node) -> String {
         let what = match node.kind() {
             Kind::Null => "null".to_owned(),
             Kind::Boolean => node.text.to_owned(),
@@ -146,7 +152,7 @@ impl<'t> Cx<'t> {
             Kind::Array => "a list".to_owned(),
             Kind::Object => "an object".to_owned(),
         };
-        self.refuse(node, Complaint::new(format!("is {what}")).expected(expected))
+        format!("is {what}")
     }
 
     /// Opens an object whose keys are known.

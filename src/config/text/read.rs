@@ -1,4 +1,5 @@
-//! Readers of single values. Each takes a node and gives its value, or records what is wrong and gives nothing.
+//! Readers of single values. Each takes a node and gives its value, or records what is wrong and gives nothing. What does not
+//! depend on the type of the value stands in functions of its own, so that it is not there once a type.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -56,10 +57,22 @@ pub(crate) fn check_name(text: &str) -> Result<(), Complaint> {
 
 /// A whole number within a range.
 pub(crate) fn integer<T: TryFrom<u64>>(range: RangeInclusive<u64>) -> impl Fn(&Cx, &Node) -> Option<T> {
-    move |cx, node| match node.kind() {
-        Kind::Number => within(cx, node, serde_json::from_str(node.text).ok(), &range, |bound| bound.to_string()),
-        _ => cx.wrong_type(node, &bounds(&range, |bound| bound.to_string())),
+    move |cx, node| {
+        let number = whole(cx, node, &range)?;
+        T::try_from(number).ok().or_else(|| out_of_range(cx, node, true, &range, &plain))
     }
+}
+
+/// A whole number within a range.
+fn whole(cx: &Cx, node: &Node, range: &RangeInclusive<u64>) -> Option<u64> {
+    match node.kind() {
+        Kind::Number => within(cx, node, serde_json::from_str(node.text).ok(), range, &plain),
+        _ => cx.wrong_type(node, &bounds(range, &plain)),
+    }
+}
+
+fn plain(number: u64) -> String {
+    number.to_string()
 }
 
 /// A whole number within a range, or one word for none.
@@ -70,11 +83,11 @@ pub(crate) fn integer_or<T: TryFrom<u64>>(
     move |cx, node| match node.kind() {
         Kind::String if node.string().is_ok_and(|text| text == word) => Some(None),
         Kind::Number => integer(range.clone())(cx, node).map(Some),
-        _ => cx.wrong_type(node, &format!("{}, or \"{word}\"", bounds(&range, |bound| bound.to_string()))),
+        _ => cx.wrong_type(node, &format!("{}, or \"{word}\"", bounds(&range, &plain))),
     }
 }
 
-fn bounds(range: &RangeInclusive<u64>, show: impl Fn(u64) -> String) -> String {
+fn bounds(range: &RangeInclusive<u64>, show: &dyn Fn(u64) -> String) -> String {
     match *range.end() {
         u64::MAX => format!("a whole number, at least {}", show(*range.start())),
         end => format!("a whole number from {} to {}", show(*range.start()), show(end)),
@@ -83,14 +96,20 @@ fn bounds(range: &RangeInclusive<u64>, show: impl Fn(u64) -> String) -> String {
 
 /// A number of bytes: a plain number, or `"16KiB"`.
 pub(crate) fn size<T: TryFrom<u64>>(range: RangeInclusive<u64>) -> impl Fn(&Cx, &Node) -> Option<T> {
+    move |cx, node| {
+        let bytes = size_within(cx, node, &range)?;
+        T::try_from(bytes).ok().or_else(|| out_of_range(cx, node, true, &range, &in_units))
+    }
+}
+
+fn size_within(cx: &Cx, node: &Node, range: &RangeInclusive<u64>) -> Option<u64> {
     const SIZE: &str = "a size such as \"16KiB\", \"1MiB\" or a number of bytes";
-    let show = |bound: u64| units::format_size(bound).unwrap_or_else(|| bound.to_string());
-    move |cx, node| match node.kind() {
-        Kind::Number => within(cx, node, serde_json::from_str(node.text).ok(), &range, show),
+    match node.kind() {
+        Kind::Number => within(cx, node, serde_json::from_str(node.text).ok(), range, &in_units),
         Kind::String => {
             let text = string(cx, node)?;
             match units::parse_size(&text) {
-                Ok(bytes) => within(cx, node, Some(bytes), &range, show),
+                Ok(bytes) => within(cx, node, Some(bytes), range, &in_units),
                 Err(why) => cx.refuse(node, Complaint::new(format!("{} {why}", quote(&text))).expected(SIZE)),
             }
         }
@@ -98,17 +117,28 @@ pub(crate) fn size<T: TryFrom<u64>>(range: RangeInclusive<u64>) -> impl Fn(&Cx, 
     }
 }
 
-fn within<T: TryFrom<u64>>(
+fn in_units(bytes: u64) -> String {
+    units::format_size(bytes).unwrap_or_else(|| plain(bytes))
+}
+
+fn within(
     cx: &Cx,
     node: &Node,
     number: Option<u64>,
     range: &RangeInclusive<u64>,
-    show: impl Fn(u64) -> String,
+    show: &dyn Fn(u64) -> String,
+) -> Option<u64> {
+    number.filter(|number| range.contains(number)).or_else(|| out_of_range(cx, node, number.is_some(), range, show))
+}
+
+fn out_of_range<T>(
+    cx: &Cx,
+    node: &Node,
+    is_number: bool,
+    range: &RangeInclusive<u64>,
+    show: &dyn Fn(u64) -> String,
 ) -> Option<T> {
-    if let Some(number) = number.filter(|number| range.contains(number)).and_then(|number| T::try_from(number).ok()) {
-        return Some(number);
-    }
-    let what = if number.is_some() { "is out of range" } else { "is not a whole number that fits" };
+    let what = if is_number { "is out of range" } else { "is not a whole number that fits" };
     cx.refuse(node, Complaint::new(format!("{} {what}", node.text)).expected(bounds(range, show)))
 }
 
@@ -188,17 +218,23 @@ pub(crate) fn or_off<T>(read: impl Fn(&Cx, &Node) -> Option<T>) -> impl Fn(&Cx, 
 pub(crate) fn one_of<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&Cx, &Node) -> Option<T> {
     move |cx, node| {
         let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
-        if node.kind() != Kind::String {
-            return cx.wrong_type(node, &object::list(&names));
-        }
-        let text = string(cx, node)?;
-        if let Some((_, value)) = words.iter().find(|(name, _)| *name == text) {
-            return Some(*value);
-        }
-        let nearest = cx.nearest(&text, names.iter().copied());
-        let complaint = Complaint::new(format!("{} is not known here", quote(&text))).expected(object::list(&names));
-        cx.refuse(node, complaint.did_you_mean(nearest))
+        let at = word(cx, node, &names)?;
+        words.get(at).map(|(_, value)| *value)
     }
+}
+
+/// Which of these words it is.
+fn word(cx: &Cx, node: &Node, names: &[&str]) -> Option<usize> {
+    if node.kind() != Kind::String {
+        return cx.wrong_type(node, &object::list(names));
+    }
+    let text = string(cx, node)?;
+    let known = names.iter().position(|name| *name == text);
+    known.or_else(|| {
+        let nearest = cx.nearest(&text, names.iter().copied());
+        let complaint = Complaint::new(format!("{} is not known here", quote(&text))).expected(object::list(names));
+        cx.refuse(node, complaint.did_you_mean(nearest))
+    })
 }
 
 /// A list; elements that are refused are left out.
@@ -234,11 +270,12 @@ pub(crate) fn parsed<T: std::str::FromStr<Err: Display>>(expected: &'static str)
             return cx.wrong_type(node, expected);
         }
         let text = string(cx, node)?;
-        match text.parse() {
-            Ok(value) => Some(value),
-            Err(why) => cx.refuse(node, Complaint::new(format!("{} {why}", quote(&text))).expected(expected)),
-        }
+        text.parse().map_or_else(|why| not_parsed(cx, node, &text, &why, expected), Some)
     }
+}
+
+fn not_parsed<T>(cx: &Cx, node: &Node, text: &str, why: &dyn Display, expected: &str) -> Option<T> {
+    cx.refuse(node, Complaint::new(format!("{} {why}", quote(text))).expected(expected))
 }
 
 pub(crate) fn method(cx: &Cx, node: &Node) -> Option<Method> {

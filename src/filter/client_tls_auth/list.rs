@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::config::{ApprovedSource, ClientTlsAuth, File, Pin, parse_pin};
+use crate::order;
 use crate::runtime::{Published, Reader};
 use crate::stats::{ClientTlsAuthStats, Handle};
 
@@ -118,7 +119,7 @@ fn parse(document: &[u8]) -> Result<Vec<Pin>, String> {
             .ok_or_else(|| format!("{:?} is no SHA-256 of a certificate", entry.fingerprint_sha256))
     };
     let mut pins = document.certificates.iter().map(pin).collect::<Result<Vec<Pin>, String>>()?;
-    pins.sort_unstable();
+    order::sort(&mut pins);
     pins.dedup();
     Ok(pins)
 }

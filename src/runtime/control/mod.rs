@@ -7,10 +7,12 @@ mod net;
 mod signal;
 mod stamp;
 
+use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_lite::{FutureExt, StreamExt};
@@ -39,12 +41,17 @@ impl Control {
 
     /// The same for a task that ends with what is returned, at the latest.
     pub fn spawn_owned(&self, future: impl Future<Output = ()> + 'static) -> Owned {
-        let caught = async move {
-            if let Err(panic) = AssertUnwindSafe(future).catch_unwind().await {
+        self.spawn_boxed(Box::pin(future))
+    }
+
+    /// Once for all tasks: these are few and long, so that their code is not there once for each kind of them.
+    fn spawn_boxed(&self, future: Pin<Box<dyn Future<Output = ()>>>) -> Owned {
+        let caught = AssertUnwindSafe(future).catch_unwind();
+        Owned(self.0.spawn(async {
+            if let Err(panic) = caught.await {
                 log::error!("a control task panicked: {}", panic_text(&*panic));
             }
-        };
-        Owned(self.0.spawn(caught))
+        }))
     }
 }
 
@@ -58,7 +65,16 @@ where
     Fut: Future,
 {
     let control = Control(Rc::new(LocalExecutor::new()));
-    block_on(control.0.run(main(control.clone())))
+    let mut output = None;
+    let main = main(control.clone());
+    run_boxed(&control, Box::pin(async { output = Some(main.await) }));
+    // The future above ends only when it is there.
+    output.expect("the program's output")
+}
+
+/// The executor's loop, once for all programs.
+fn run_boxed(control: &Control, main: Pin<Box<dyn Future<Output = ()> + '_>>) {
+    block_on(control.0.run(main));
 }
 
 /// Runs one future on this thread.
@@ -100,17 +116,22 @@ impl Interval {
 
 /// Runs `work`, which may block (files, name lookups of the system), on a thread of its own kind.
 pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    smol::unblock(work).await
+    // Boxed on the way there and back: the thread pool and its tasks are there once, not for each `T`.
+    let work: Box<dyn FnOnce() -> Box<dyn Any + Send> + Send> = Box::new(|| Box::new(work()));
+    // It is what `work` returned.
+    *smol::unblock(work).await.downcast().expect("a T")
 }
 
+// An `async fn` would hold its arguments twice, as they came and as they are awaited. These hold them once.
+
 /// The result of whichever is done first; the other is dropped. The first is polled first.
-pub async fn race<T>(first: impl Future<Output = T>, second: impl Future<Output = T>) -> T {
-    first.or(second).await
+pub fn race<T>(first: impl Future<Output = T>, second: impl Future<Output = T>) -> impl Future<Output = T> {
+    first.or(second)
 }
 
 /// The results of both, which run at once.
-pub async fn both<A, B>(first: impl Future<Output = A>, second: impl Future<Output = B>) -> (A, B) {
-    futures_lite::future::zip(first, second).await
+pub fn both<A, B>(first: impl Future<Output = A>, second: impl Future<Output = B>) -> impl Future<Output = (A, B)> {
+    futures_lite::future::zip(first, second)
 }
 
 /// The results of all, which run at once, in their order.
@@ -130,13 +151,33 @@ pub async fn all<T>(futures: impl IntoIterator<Item = impl Future<Output = T>>) 
     waiting.into_iter().filter_map(|(_, result)| result).collect()
 }
 
-/// `None` if `future` is not done after `limit`.
-pub async fn timeout<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
-    race(async { Some(future.await) }, async {
-        sleep(limit).await;
-        None
-    })
-    .await
+/// `None` if `future` is not done `limit` after it was first polled.
+pub fn timeout<T>(limit: Duration, future: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
+    Timeout { limit, timer: None, future }
+}
+
+struct Timeout<F> {
+    limit: Duration,
+    /// From the moment on that there is something to wait for.
+    timer: Option<async_io::Timer>,
+    future: F,
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
+        // SAFETY: `future` is pinned with `self` and never moved out; the others are not pinned and only borrowed.
+        let (limit, timer, future) = unsafe {
+            let this = self.get_unchecked_mut();
+            (this.limit, &mut this.timer, Pin::new_unchecked(&mut this.future))
+        };
+        if let Poll::Ready(value) = future.poll(cx) {
+            return Poll::Ready(Some(value));
+        }
+        let timer = timer.get_or_insert_with(|| async_io::Timer::after(limit));
+        Pin::new(timer).poll(cx).map(|_| None)
+    }
 }
 
 /// A channel to the control thread, of at most `capacity` messages. Workers use `try_send`, which never waits.

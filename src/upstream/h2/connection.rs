@@ -56,7 +56,7 @@ impl Connection {
             streams: 0,
             retired: false,
         };
-        rt.spawn(task.run());
+        rt.spawn_boxed(Box::pin(task.run()));
         connection
     }
 
