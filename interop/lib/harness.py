@@ -77,8 +77,7 @@ def run(main, seconds):
     stop_all()
     if _passed + _failed == 0:
         check("the script makes a check", False)
-    if _directory and not os.environ.get("INTEROP_KEEP"):
-        shutil.rmtree(_directory, ignore_errors=True)
+    remove_directory()
     sys.stdout.flush()
     # Threads of peers may still sit in accept(): nothing to wait for.
     os._exit(1 if _failed else 0)
@@ -181,8 +180,21 @@ def stop_all():
             pass
 
 
-atexit.register(stop_all)
 _directory = None
+
+
+def remove_directory():
+    if _directory and not os.environ.get("INTEROP_KEEP"):
+        shutil.rmtree(_directory, ignore_errors=True)
+
+
+def clean_up():
+    """For a script that is ended from outside."""
+    stop_all()
+    remove_directory()
+
+
+atexit.register(clean_up)
 
 
 def directory():

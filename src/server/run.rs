@@ -12,7 +12,7 @@ use super::process::Process;
 use super::worker::{Command, Shared, worker_main};
 use super::{approved, certificates, drain, operator, watch};
 use crate::config::{Config, Workers};
-use crate::runtime::control::{self, Control, Receiver, Sender};
+use crate::runtime::control::{self, Control, Receiver, Sender, Stamp};
 use crate::runtime::net::Addr;
 use crate::runtime::signal::{Signal, Signals};
 use crate::runtime::systemd::{self, Notifier};
@@ -103,7 +103,9 @@ async fn main(
 
     control.spawn(forward_signals(signals, events.clone()));
     let process = Rc::new(RefCell::new(process));
-    control.spawn(watch::watch(process.clone(), events.clone()));
+    // Before anybody can know that it runs: what is written from then on is a change.
+    let seen = process.borrow().watched().and_then(|path| Stamp::of(&path));
+    control.spawn(watch::watch(process.clone(), events.clone(), seen));
     control.spawn(certificates::watch(process.clone()));
     control.spawn(approved::follow(control.clone(), process.clone(), is_applied));
     operator::start(&control, &process, &events)?;

@@ -10,9 +10,10 @@ use crate::runtime::control::{self, Sender, Stamp};
 
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Reports changes of the file, as long as the running configuration asks for it and somebody listens.
-pub(super) async fn watch(process: Rc<RefCell<Process>>, events: Sender<Event>) {
-    let (mut reported, mut before) = (None, None);
+/// Reports changes of the file, as long as the running configuration asks for it and somebody listens. `seen`: how it looked
+/// at the start.
+pub(super) async fn watch(process: Rc<RefCell<Process>>, events: Sender<Event>, seen: Option<Stamp>) {
+    let (mut reported, mut before) = (seen, None);
     let mut interval = control::interval(PERIOD);
     loop {
         let watched = process.borrow().watched();
