@@ -139,7 +139,7 @@ impl Operator {
             Operator::BytesReceived => Value::Number(info.bytes_received),
             Operator::BytesSent => Value::Number(info.bytes_sent),
             Operator::Duration(from, to, unit) => number(duration(info, *from, *to, *unit)),
-            Operator::UpstreamHost(part) => part.of(info.host.as_ref().map(|host| &host.address)),
+            Operator::UpstreamHost(part) => part.of(info.host_address()),
             Operator::UpstreamLocal(part) => part.of(info.upstream_local.as_ref()),
             Operator::UpstreamCluster => text(info.cluster.as_deref()),
             Operator::Attempts => Value::Number(info.attempts.into()),

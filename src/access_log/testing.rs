@@ -50,6 +50,7 @@ pub(super) fn stream() -> StreamInfo {
         route: Some(Arc::from("api")),
         cluster: Some(Rc::from("app")),
         host: Some(Rc::new(HostView::new(Arc::new(Host::new(Identity::of("127.0.0.1:9000".parse().unwrap()), 1))))),
+        upstream_remote: None,
         upstream_local: Some("127.0.0.1:40000".parse().unwrap()),
         attempts: 2,
         bytes_received: 5,

@@ -33,7 +33,7 @@ fn cluster_text(cluster: &ClusterStatus, text: &mut String) -> std::fmt::Result 
     }
     writeln!(text, "{name}::added_via_api::false")?;
     for host in &cluster.hosts {
-        let address = &host.address;
+        let address = host.shown_address();
         for (key, value) in host.stats.values(host.active_requests()) {
             writeln!(text, "{name}::{address}::{key}::{value}")?;
         }
@@ -83,7 +83,7 @@ fn host_json(host: &Host) -> Json {
         health[name] = true.into();
     }
     let mut json = json!({
-        "address": address(&host.address),
+        "address": address(&host.shown_address()),
         "stats": host.stats.values(host.active_requests()).map(stat),
         "health_status": health,
         "weight": host.weight(),

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::balance::xx_hash;
 use super::health::{Failure, Outcome};
 use super::outlier;
 use crate::runtime::net::Addr;
@@ -124,33 +125,48 @@ pub struct Identity {
 /// The addresses of a host that is a name, in the order in which a connect tries them. Replaced by the control thread
 /// whenever the name leads elsewhere.
 #[derive(Debug, Clone)]
-pub struct Alternatives(Arc<Published<Vec<Addr>>>);
+pub struct Alternatives {
+    addresses: Arc<Published<Vec<Addr>>>,
+    /// A hash of the address that was connected to last; 0: none was.
+    connected: Arc<AtomicU64>,
+}
 
 impl Alternatives {
     pub fn new(addresses: Vec<Addr>) -> Alternatives {
-        Alternatives(Arc::new(Published::new(addresses)))
+        Alternatives { addresses: Arc::new(Published::new(addresses)), connected: Arc::default() }
     }
 
     /// As they are now. It takes a lock: workers have a reader.
     pub fn get(&self) -> Arc<Vec<Addr>> {
-        self.0.get()
+        self.addresses.get()
+    }
+
+    /// The one that was connected to last, if it is still one of them; else the first.
+    fn in_use(&self) -> Option<Addr> {
+        let (addresses, connected) = (self.get(), self.connected.load(Relaxed));
+        addresses.iter().find(|address| hash_of(address) == connected).or(addresses.first()).cloned()
     }
 
     pub fn set(&self, addresses: Vec<Addr>) {
-        if *self.0.get() != addresses {
-            self.0.set(addresses);
+        if *self.get() != addresses {
+            self.addresses.set(addresses);
         }
     }
 
     pub fn reader(&self) -> Reader<Vec<Addr>> {
-        self.0.reader()
+        self.addresses.reader()
     }
+}
+
+/// An atomic holds it, as it could not hold an address.
+fn hash_of(address: &Addr) -> u64 {
+    xx_hash(address.to_string().as_bytes(), 0)
 }
 
 /// The same ones, wherever they lead.
 impl PartialEq for Alternatives {
     fn eq(&self, other: &Alternatives) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.addresses, &other.addresses)
     }
 }
 
@@ -217,6 +233,19 @@ impl Host {
     pub fn current_address(&self) -> Addr {
         let current = self.alternatives.as_ref().and_then(|it| it.get().first().cloned());
         current.unwrap_or_else(|| self.address.clone())
+    }
+
+    /// A connection to `address` has come about, which is one of its `alternatives`.
+    pub fn note_connected(&self, address: &Addr) {
+        if let Some(alternatives) = &self.alternatives {
+            alternatives.connected.store(hash_of(address), Relaxed);
+        }
+    }
+
+    /// Its address as operators see it: where it was connected to last. Not for workers.
+    pub fn shown_address(&self) -> Addr {
+        let in_use = self.alternatives.as_ref().and_then(Alternatives::in_use);
+        in_use.unwrap_or_else(|| self.address.clone())
     }
 
     /// Its share, against those of the others. 1 to 128.

@@ -44,6 +44,11 @@ impl HostView {
         current.unwrap_or_else(|| self.shared.address.clone())
     }
 
+    /// `address`, at which a connection to it ends, where that is not its only one.
+    pub fn reached(&self, address: &Addr) -> Option<Addr> {
+        self.alternatives.is_some().then(|| address.clone())
+    }
+
     pub fn shared(&self) -> &Arc<Host> {
         &self.shared
     }

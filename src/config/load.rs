@@ -168,6 +168,7 @@ fn read_clusters(cx: &Cx, node: &text::Node, dns: &Dns) -> Option<BTreeMap<Strin
             cx.refuse::<()>(&entry.key_node, complaint);
         }
         if let Some(cluster) = cluster::read(cx, &entry.value, dns) {
+            cx.define_subsets(&entry.key, cluster.balancing.subsets.as_ref());
             clusters.insert(entry.key.to_string(), Arc::new(cluster));
         }
     }

@@ -38,6 +38,7 @@ mod route;
 mod route_hash;
 mod route_l4;
 mod route_match;
+mod route_subset;
 mod runtime;
 mod tcp;
 mod san;

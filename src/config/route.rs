@@ -11,7 +11,7 @@ use super::{
     Action, Filter, FilterOverride, HeaderEdits, Http, Match, PathPattern, Priority, Race, Retry, RouteHash, Shadow,
     Upgrade,
 };
-use super::{action, balancing, filter, header_edits, http, race, reach, retry, route_hash, route_match, shadow};
+use super::{action, filter, header_edits, http, race, reach, retry, route_hash, route_match, route_subset, shadow};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Route {
@@ -165,7 +165,7 @@ fn read(cx: &Cx, node: &Node, listener: &RouteCx) -> Option<Route> {
         race: o.maybe("race", race::read),
         shadow: o.optional("shadow", default.shadow, read::one_or_list(shadow::read)),
         hash: o.optional("hash", default.hash, route_hash::read_all),
-        subset: o.optional("subset", default.subset, balancing::read_subset),
+        subset: o.optional("subset", default.subset, |cx, node| route_subset::read(cx, node, action.as_ref())),
         rewrite,
         request_headers: o.optional("request_headers", default.request_headers, header_edits::read),
         response_headers: o.optional("response_headers", default.response_headers, header_edits::read),
@@ -177,6 +177,9 @@ fn read(cx: &Cx, node: &Node, listener: &RouteCx) -> Option<Route> {
     let action = action?;
     let route = Route { action, ..route };
     warn_of_idle_keys(cx, node, &route);
+    if route.subset.is_empty() {
+        route_subset::warn_of_none(cx, node, &route.action);
+    }
     check_connect(cx, node, &route, listener);
     Some(route)
 }

@@ -25,7 +25,7 @@ pub(super) fn answer(plan: &Plan, subset: Option<&SubsetKey>, names: Option<&[St
         let flags: Vec<&'static str> =
             Flag::ALL.iter().filter(|(flag, _)| host.has(*flag)).map(|(_, word)| *word).collect();
         HostAnswer {
-            address: name.cloned().unwrap_or_else(|| host.address.to_string()),
+            address: name.cloned().unwrap_or_else(|| host.shown_address().to_string()),
             weight: host.weight(),
             priority: host.priority,
             zone: host.zone.to_string(),

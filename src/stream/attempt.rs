@@ -299,6 +299,7 @@ impl Stream {
 
     pub(super) fn try_host(&mut self, view: &Rc<ClusterView>, host: Rc<HostView>, wanted: Wanted) -> Try {
         self.info.host = Some(host.clone());
+        self.info.upstream_remote = None;
         let priority = self.route.map(|route| self.listener.route(route).priority).unwrap_or_default();
         self.new_try(view, host, wanted, priority)
     }
@@ -342,6 +343,7 @@ impl Stream {
         self.info.times.upstream_ready = Some(now);
         self.info.times.upstream_request_start = Some(now);
         self.info.upstream_local = Some(exchange.local_addr().clone());
+        self.info.upstream_remote = current.host.reached(exchange.peer_addr());
         sending.view.stats.upstream_rq_total.inc();
         current.host.stats.rq_total.inc();
         let sent = match &mut self.info.request {

@@ -126,6 +126,8 @@ pub struct StreamInfo {
     pub route: Option<Arc<str>>,
     pub cluster: Option<Rc<str>>,
     pub host: Option<Rc<HostView>>,
+    /// Where the host was connected to, where that may be elsewhere than its `address`.
+    pub upstream_remote: Option<Addr>,
     /// Local address of the upstream connection.
     pub upstream_local: Option<Addr>,
     /// Hosts that were tried, each time that one was.
@@ -154,6 +156,11 @@ pub struct Times {
 }
 
 impl StreamInfo {
+    /// The host's address as it was used.
+    pub fn host_address(&self) -> Option<&Addr> {
+        self.upstream_remote.as_ref().or(self.host.as_ref().map(|host| &host.address))
+    }
+
     /// A stream whose request head has come, its first byte at `start`.
     pub fn new(connection: Rc<ConnectionInfo>, head: RequestHead, start: Instant, rt: &Rt) -> StreamInfo {
         StreamInfo { request: Some(head), ..StreamInfo::bytes(connection, start, rt) }
@@ -177,6 +184,7 @@ impl StreamInfo {
             route: None,
             cluster: None,
             host: None,
+            upstream_remote: None,
             upstream_local: None,
             attempts: 0,
             bytes_received: 0,

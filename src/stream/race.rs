@@ -252,8 +252,10 @@ impl Stream {
             self.info.times.upstream_ready = Some(since);
             self.info.times.upstream_request_start = Some(since);
         }
+        self.info.upstream_remote = None;
         if let State::Open(exchange) = &rival.state {
             self.info.upstream_local = Some(exchange.local_addr().clone());
+            self.info.upstream_remote = rival.host.reached(exchange.peer_addr());
         }
         // It may have won during a pause: then nothing more is tried.
         sending.pause = None;

@@ -106,6 +106,7 @@ impl Connect {
                 }
                 State::Racing(eyeballs) => {
                     let stream = ready!(eyeballs.poll(task, rt)).map_err(|error| why(&error))?;
+                    self.host.note_connected(stream.peer_addr());
                     self.state = State::Announcing(Box::new(stream));
                 }
                 State::Announcing(transport) => {

@@ -182,6 +182,15 @@ impl Exchange {
         }
     }
 
+    /// Of the host's end.
+    pub fn peer_addr(&self) -> &Addr {
+        match self {
+            Exchange::Http1(exchange) => exchange.peer_addr(),
+            Exchange::Http2(exchange) => exchange.peer_addr(),
+            Exchange::Bytes(exchange) => exchange.peer_addr(),
+        }
+    }
+
     /// The exchange is over: a connection that is clean to the last byte is kept.
     pub fn finish(self, now: Instant) {
         match self {

@@ -60,6 +60,10 @@ impl Exchange {
         self.connection.transport.local_addr()
     }
 
+    pub fn peer_addr(&self) -> &Addr {
+        self.connection.transport.peer_addr()
+    }
+
     /// No byte of the request left this process: nobody can have acted on it.
     pub fn is_unsent(&self) -> bool {
         self.sent == 0

@@ -61,6 +61,10 @@ impl Exchange {
         self.connection.transport.local_addr()
     }
 
+    pub fn peer_addr(&self) -> &Addr {
+        self.connection.transport.peer_addr()
+    }
+
     /// What waits for the socket: bytes, and one for the end.
     pub fn pending(&self) -> usize {
         self.output.len() + usize::from(self.sending == Sending::Ending)

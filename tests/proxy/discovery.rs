@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::harness::dns::{self, A, AAAA, SRV, Says, addresses};
-use crate::harness::{DEADLINE, Proxy, Server, blackhole, eventually};
+use crate::harness::{DEADLINE, LogFile, Proxy, Server, blackhole, eventually};
 
 /// How often names are asked for.
 const OFTEN: &str = "20ms";
@@ -121,8 +121,16 @@ fn a_logical_host_is_reached_at_whichever_address_answers() {
     let mut cluster = cluster("logical_dns", &format!("app.test:{port}"), &server);
     // Longer than the test may take.
     cluster["connect_timeout"] = json!("1m");
-    let proxy = Proxy::start(config(cluster));
+    let log = LogFile::new("logical");
+    let mut config = config(cluster);
+    config["access_log"] =
+        json!([{ "path": log.0, "format": "%RESPONSE_CODE% %UPSTREAM_HOST% %UPSTREAM_REMOTE_PORT%\n" }]);
+    let proxy = Proxy::start(config);
     await_answer(&proxy, "two");
+    let used = format!("200 127.0.0.2:{port} {port}");
+    eventually("the address that was used is logged", || log.lines(1).contains(&used).then_some(()));
+    let clusters = proxy.admin("GET", "/clusters");
+    assert!(clusters.text().contains(&format!("app::127.0.0.2:{port}::weight::1")), "{}", clusters.text());
     assert_eq!(proxy.stat("cluster.app.membership_total"), 1, "one host");
     assert_eq!(proxy.stat("cluster.app.upstream_cx_connect_fail"), 0);
 

@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::json::{Entry, Kind, Node};
 use super::nearest::nearest;
 use super::object::Object;
 use super::problem::{Complaint, Problem, Problems, quote};
+use crate::config::Subsets;
 use crate::order;
 use crate::runtime_values;
 
@@ -30,6 +32,8 @@ pub(crate) struct Cx<'t> {
     lines: Vec<usize>,
     /// Names in `clusters`, sound or not: a reference to an unsound one is not a second problem.
     clusters: RefCell<BTreeSet<String>>,
+    /// How each cluster parts its hosts, if it does. Sound clusters alone are here.
+    subsets: RefCell<BTreeMap<String, Option<Rc<Subsets>>>>,
     /// Runtime keys that something reads, and as what.
     runtime_keys: RefCell<BTreeSet<(String, runtime_values::Kind)>>,
 }
@@ -54,6 +58,7 @@ impl<'t> Cx<'t> {
             warnings: RefCell::default(),
             lines: std::iter::once(0).chain(starts).collect(),
             clusters: RefCell::default(),
+            subsets: RefCell::default(),
             runtime_keys: RefCell::default(),
         }
     }
@@ -201,6 +206,16 @@ impl<'t> Cx<'t> {
 
     pub(crate) fn define_clusters(&self, names: BTreeSet<String>) {
         *self.clusters.borrow_mut() = names;
+    }
+
+    /// The cluster has these `subsets`, if any.
+    pub(crate) fn define_subsets(&self, cluster: &str, subsets: Option<&Subsets>) {
+        self.subsets.borrow_mut().insert(cluster.to_owned(), subsets.cloned().map(Rc::new));
+    }
+
+    /// The outer `None`: there is no such cluster, or it is unsound.
+    pub(crate) fn subsets_of(&self, cluster: &str) -> Option<Option<Rc<Subsets>>> {
+        self.subsets.borrow().get(cluster).cloned()
     }
 
     /// Something reads this runtime key.

@@ -164,6 +164,7 @@ impl Session {
     pub(super) fn on_attempt(&mut self, host: &Rc<HostView>) {
         self.info.attempts += 1;
         self.info.host = Some(host.clone());
+        self.info.upstream_remote = None;
     }
 
     /// Sends everything back.
@@ -192,6 +193,8 @@ impl Session {
             // A question to the kernel, and nobody else wants to know.
             self.info.upstream_local = Some(upstream.connection.transport.local_addr().clone());
         }
+        let connection = &upstream.connection;
+        self.info.upstream_remote = connection.host.reached(connection.transport.peer_addr());
         upstream.connection.in_request = true;
         let mut pipes = self.pipes(&mut upstream);
         let mut idle = Idle::new(self);

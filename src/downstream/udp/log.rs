@@ -42,6 +42,7 @@ impl Listener {
         info.cluster = Some(session.cluster.name.clone());
         info.host = Some(session.host().clone());
         info.upstream_local = Some(session.upstream.local_addr());
+        info.upstream_remote = session.host().reached(&session.upstream.peer_addr());
         info.attempts = 1;
         info.bytes_received = session.bytes_received;
         info.bytes_sent = session.bytes_sent;

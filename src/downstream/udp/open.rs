@@ -137,6 +137,7 @@ impl Listener {
             host.stats.cx_connect_fail.inc();
             Refusal::Socket
         })?;
+        host.note_connected(&address.into());
         let now = self.slot.worker.rt.now();
         let session = Session::new(key, upstream, (&cluster, host), route, now, (permit, admission));
         self.view.stats.downstream_sess_total.inc();

@@ -20,6 +20,7 @@ pub struct Connection {
     pub(super) mux: Rc<Mux>,
     host: Rc<HostView>,
     local: Addr,
+    peer: Addr,
     rt: Rt,
     /// Requests sent on it.
     requests: Cell<u64>,
@@ -39,6 +40,7 @@ impl Connection {
             mux: mux.clone(),
             host: socket.host.clone(),
             local: socket.transport.local_addr().clone(),
+            peer: socket.transport.peer_addr().clone(),
             rt: rt.clone(),
             requests: Cell::new(0),
             most: view.shared.config.max_requests_per_connection,
@@ -66,6 +68,10 @@ impl Connection {
 
     pub fn local_addr(&self) -> &Addr {
         &self.local
+    }
+
+    pub fn peer_addr(&self) -> &Addr {
+        &self.peer
     }
 
     /// Another stream may be opened.

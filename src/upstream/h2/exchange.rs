@@ -65,6 +65,10 @@ impl Exchange {
         self.connection.local_addr()
     }
 
+    pub fn peer_addr(&self) -> &Addr {
+        self.connection.peer_addr()
+    }
+
     pub fn is_reused(&self) -> bool {
         self.reused
     }

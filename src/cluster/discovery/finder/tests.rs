@@ -338,10 +338,14 @@ fn a_logical_host_stays_the_same_wherever_its_name_leads() {
         host.alternatives.as_ref().unwrap().get().iter().map(ToString::to_string).collect()
     };
     assert_eq!(addresses(&host), ["[2001:db8::1]:80", "192.0.2.2:80", "192.0.2.1:80"]);
+    assert_eq!(host.shown_address().to_string(), "[2001:db8::1]:80", "the first, while it was never connected to");
+    host.note_connected(&"192.0.2.2:80".parse().unwrap());
+    assert_eq!(host.shown_address().to_string(), "192.0.2.2:80");
     let changes = dns.changes;
     dns.set("one.test", RecordType::Aaaa, Outcome::NoData { ttl: None });
     dns.set_v4("one.test", &[C]);
     dns.seconds(100);
+    assert_eq!(host.shown_address().to_string(), "192.0.2.3:80", "the other is none of its addresses any more");
     assert_eq!((addresses(&host), dns.changes), (vec!["192.0.2.3:80".to_owned()], changes));
     assert_eq!(host.current_address().to_string(), "192.0.2.3:80");
 

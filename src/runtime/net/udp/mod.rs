@@ -110,6 +110,11 @@ impl UdpConnection {
     pub fn local_addr(&self) -> Addr {
         super::local_addr(&self.fd)
     }
+
+    /// Where its datagrams go.
+    pub fn peer_addr(&self) -> Addr {
+        Addr::from_any(rustix::net::getpeername(&self.fd).ok().flatten())
+    }
 }
 
 impl AsFd for UdpConnection {
