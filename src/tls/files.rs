@@ -17,6 +17,7 @@ use rustls::{Error, InconsistentKeys, RootCertStore};
 use super::certificate_info::CertificateInfo;
 use super::provider::provider;
 use crate::config::{Ca, CertificatePair, File};
+use crate::runtime::control;
 
 /// The largest file taken, in bytes. Revocation lists can be long.
 const MAX_FILE: u64 = 32 << 20;
@@ -63,13 +64,9 @@ pub(super) fn read(file: &File) -> Result<Vec<u8>, LoadError> {
 }
 
 fn read_path(path: &Path) -> Result<Vec<u8>, String> {
-    // Opening a pipe would wait for somebody to write to it.
-    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        return Err("is no file".to_owned());
-    }
     let mut bytes = Vec::new();
     // One byte more than allowed tells that there is more.
-    let read = fs::File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
+    let read = control::open_file(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
     match read {
         Err(error) => Err(format!("cannot be read: {error}")),
         Ok(_) if bytes.len() as u64 > MAX_FILE => Err("is too large".to_owned()),

@@ -2,7 +2,6 @@
 //! Until it has come for the first time it is empty.
 
 use std::cell::RefCell;
-use std::fs;
 use std::io::Read;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -11,7 +10,7 @@ use serde::Deserialize;
 
 use crate::config::{ApprovedSource, ClientTlsAuth, File, Pin, parse_pin};
 use crate::order;
-use crate::runtime::{Published, Reader};
+use crate::runtime::{Published, Reader, control};
 use crate::stats::{ClientTlsAuthStats, Handle};
 
 /// Bytes of the document, at most.
@@ -106,7 +105,7 @@ pub fn read_list(file: &File) -> Result<Vec<u8>, String> {
     let path = file.path().map_err(|error| failed(&error))?;
     let mut bytes = Vec::new();
     // One byte more than allowed tells that there is more.
-    let read = fs::File::open(path).and_then(|file| file.take(MAX_LIST as u64 + 1).read_to_end(&mut bytes));
+    let read = control::open_file(&path).and_then(|file| file.take(MAX_LIST as u64 + 1).read_to_end(&mut bytes));
     read.map_err(|error| failed(&error))?;
     if bytes.len() > MAX_LIST { Err(format!("{file}: is larger than 1 MiB")) } else { Ok(bytes) }
 }
