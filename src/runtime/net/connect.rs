@@ -1,6 +1,4 @@
-//! Opening a connection without blocking: connect(2), then the socket is writable once the attempt is over. With a host on this
-//! machine it is mostly over when connect(2) returns, although that says otherwise: such a connection waits for no turn of the
-//! reactor.
+//! Opening a connection without blocking: connect(2), then the socket is writable once the attempt is over.
 
 use std::future::Future;
 use std::io;
@@ -8,7 +6,6 @@ use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, SocketType, sockopt};
 
@@ -67,21 +64,11 @@ pub(in super::super) fn start_connect(addr: &Addr) -> io::Result<(OwnedFd, bool)
     }
     match rustix::net::connect(&fd, &addr.to_any()?) {
         Ok(()) => Ok((fd, true)),
-        Err(Errno::INPROGRESS | Errno::INTR) => {
-            let connected = is_connected(&fd);
-            Ok((fd, connected))
-        }
+        Err(Errno::INPROGRESS | Errno::INTR) => Ok((fd, false)),
         // a UNIX socket whose backlog is full (unix(7)); there is no event for its having room again
         Err(Errno::AGAIN) => Err(io::ErrorKind::ConnectionRefused.into()),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Nothing but good has come of the attempt, as far as is known.
-fn is_connected(fd: &OwnedFd) -> bool {
-    let mut polled = [PollFd::new(fd, PollFlags::OUT)];
-    matches!(rustix::event::poll(&mut polled, Some(&Timespec::default())), Ok(1))
-        && polled[0].revents() == PollFlags::OUT
 }
 
 impl Future for Connect {
