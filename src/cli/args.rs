@@ -120,9 +120,11 @@ fn command(words: Vec<OsString>, print: bool, explain: Explain) -> Result<Comman
         "check" => Command::Check { path: path(words.next())?, print },
         "explain" => {
             let path = path(words.next())?;
-            let (Some(method), Some(url)) = (words.next(), words.next()) else {
-                return Err(UsageError("nuncio explain needs a FILE, a METHOD and a URL".into()));
-            };
+            let needs = || UsageError("nuncio explain needs a FILE, a METHOD and a URL".into());
+            let first = words.next().ok_or_else(needs)?;
+            // A datagram has no method.
+            let is_udp = first.to_str().is_some_and(|word| word.starts_with("udp://"));
+            let (method, url) = if is_udp { ("GET".into(), first) } else { (first, words.next().ok_or_else(needs)?) };
             Command::Explain(Explain { path, method: text(method)?, url: text(url)?, ..explain })
         }
         "demo" => Command::Demo,
@@ -180,6 +182,13 @@ mod tests {
         };
         let line = "explain a.json GET http://a/ -H x-a:1 -Hx-b:2 --json --listener web";
         assert_eq!(parse(line).unwrap().command, Command::Explain(explain));
+        let udp = Explain {
+            path: "a.json".into(),
+            method: "GET".into(),
+            url: "udp://192.0.2.1:53".into(),
+            ..Explain::default()
+        };
+        assert_eq!(parse("explain a.json udp://192.0.2.1:53").unwrap().command, Command::Explain(udp));
         assert_eq!(parse("").unwrap().command, Command::Help(None));
         assert_eq!(parse("help run").unwrap().command, Command::Help(Some("run".into())));
         assert_eq!(parse("run --help").unwrap().command, Command::Help(Some("run".into())));

@@ -26,9 +26,13 @@ pub(super) fn explain(asked: &Explain) -> ExitCode {
         }
     };
     if let Some(name) = &question.listener
-        && !config.listeners.iter().any(|listener| listener.name == *name)
+        && !match question.is_udp {
+            true => config.listeners.udp.iter().any(|listener| listener.name == *name),
+            false => config.listeners.iter().any(|listener| listener.name == *name),
+        }
     {
-        eprintln!("nuncio: there is no listener {name:?} that takes connections");
+        let what = if question.is_udp { "datagrams" } else { "connections" };
+        eprintln!("nuncio: there is no listener {name:?} that takes {what}");
         return ExitCode::from(WRONG);
     }
     let explanation = Scene::of_file(&config, &mut RuntimeValues::default()).explain(&question);

@@ -104,7 +104,7 @@ pub use self::san::San;
 pub use self::shadow::Shadow;
 pub use self::tcp::{Tcp, Tunnel};
 pub(crate) use self::text::nearest::nearest;
-pub(crate) use self::text::units::format_duration;
+pub(crate) use self::text::units::{format_duration, format_size};
 pub use self::text::{Problem, Problems};
 pub use self::tls::{Ca, CertificatePair, ClientAuth, ClientAuthMode, ClusterTls, ListenerTls, TlsVersion};
 pub use self::udp_listener::{HashPolicy, Udp, UdpListener};

@@ -8,7 +8,7 @@ pub struct Explanation {
     pub request: Asked,
     /// Health and use of hosts are those of the running proxy; else hosts are taken to be healthy.
     pub live: bool,
-    /// Every listener of connections, in file order.
+    /// Every listener of connections, or of datagrams, in file order.
     pub listeners: Vec<Entry>,
     /// The chains of the one that is taken.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -39,6 +39,8 @@ impl Explanation {
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Asked {
+    /// Empty: a datagram has none.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub method: String,
     pub url: String,
     /// The client's address.
@@ -91,7 +93,7 @@ pub struct Outcome {
     pub route: Option<usize>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
-    /// `forward`, `redirect`, `respond` or `none`.
+    /// `forward`, `redirect`, `respond`, `echo` or `none`.
     pub action: &'static str,
     /// The status of an answer of our own.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,9 +103,9 @@ pub struct Outcome {
     pub response_flag: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    /// Types of the filters that see it before that, in their order. Each may answer in its place.
+    /// The filters that see it before that, in their order. Each may answer in its place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub filters: Vec<String>,
+    pub filters: Vec<FilterAnswer>,
     /// As the host sees it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forwarded: Option<Seen>,
@@ -115,6 +117,15 @@ pub struct Outcome {
     /// `hash`, `subset`.
     #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
     pub policies: serde_json::Map<String, Json>,
+}
+
+/// A filter on the way.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FilterAnswer {
+    #[serde(rename = "type")]
+    pub name: &'static str,
+    /// As far as that is known without traffic.
+    pub does: String,
 }
 
 /// A limit of time.

@@ -2,29 +2,47 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::net::IpAddr;
 
 use nuncio_http::{Method, RequestHead};
 
-use super::answer::{Asked, Because, ClusterAnswer, Explanation, Outcome, Seen, Tried};
+use super::answer::{Asked, Because, ClusterAnswer, Entry, Explanation, Outcome, Seen, Tried};
 use super::clusters::Wish;
 use super::entry::{self, Entered};
+use super::filters::{self, Coming};
 use super::question::Certificate;
-use super::{Question, Scene, clusters, timeouts};
-use crate::config::{self, Filter, FilterOverride, HttpService, Protocol, TcpService};
-use crate::route::{
-    self, Action, Canonical, L4Action, L4Info, L4Table, PathOptions, Predicate, Route, RouteTable, Step, Subject,
-    Verdict,
-};
+use super::{Question, Scene, clusters, l4, timeouts};
+use crate::config::{self, Filter, HttpService, Protocol};
+use crate::route::{self, Action, Canonical, PathOptions, Predicate, Route, RouteTable, Step, Subject, Verdict};
 use crate::tls::Peer;
 
 pub(super) fn explain(scene: &mut Scene<'_>, question: &Question) -> Explanation {
+    if question.is_udp {
+        let mut told = told(scene, question, Vec::new(), Vec::new());
+        l4::udp(scene, question, &mut told);
+        return told;
+    }
     let Entered { listeners, chains, taken } = entry::enter(scene, question);
-    let asked = Asked {
-        method: question.method.as_str().to_owned(),
-        url: question.url.clone(),
-        from: question.from.to_string(),
-    };
-    let mut told = Explanation {
+    let mut told = told(scene, question, listeners, chains);
+    let config = scene.config;
+    let chain = taken.and_then(|(listener, chain)| config.listeners.get(listener)?.chains.get(chain));
+    match chain.map(|chain| (&chain.service.protocol, &chain.service.filters)) {
+        None => told.stopped = Some("no listener takes it".to_owned()),
+        Some((Protocol::Http(service), filters)) => http(scene, question, service, filters, &mut told),
+        Some((Protocol::Tcp(service), filters)) => {
+            let bound = taken.and_then(|(listener, _)| scene.addresses.get(listener)?.inet());
+            // The socket's port; a UNIX socket has none.
+            l4::tcp(scene, question, bound.map_or(0, |address| address.port()), service, filters, &mut told);
+        }
+    }
+    told
+}
+
+/// As far as nothing is known but where it comes in.
+fn told(scene: &Scene<'_>, question: &Question, listeners: Vec<Entry>, chains: Vec<Entry>) -> Explanation {
+    let method = if question.is_udp { String::new() } else { question.method.as_str().to_owned() };
+    let asked = Asked { method, url: question.url.clone(), from: question.from.to_string() };
+    Explanation {
         request: asked,
         live: scene.clusters.is_some(),
         listeners,
@@ -34,27 +52,19 @@ pub(super) fn explain(scene: &mut Scene<'_>, question: &Question) -> Explanation
         routes: Vec::new(),
         routes_not_tried: 0,
         outcomes: Vec::new(),
-    };
-    let config = scene.config;
-    let chain = taken.and_then(|(listener, chain)| config.listeners.get(listener)?.chains.get(chain));
-    match chain.map(|chain| (&chain.service.protocol, &chain.service.filters)) {
-        None => told.stopped = Some("no listener takes it".to_owned()),
-        Some((Protocol::Http(service), filters)) => http(scene, question, service, filters, &mut told),
-        Some((Protocol::Tcp(service), filters)) => {
-            let bound = taken.and_then(|(listener, _)| scene.addresses.get(listener)?.inet());
-            // The socket's port; a UNIX socket has none.
-            tcp(scene, question, bound.map_or(0, |address| address.port()), service, filters, &mut told);
-        }
     }
-    told
 }
 
 fn http(scene: &mut Scene<'_>, question: &Question, service: &HttpService, filters: &[Filter], told: &mut Explanation) {
     let mut head = question.head();
-    if let Err(stopped) = prepare(&mut head, question, &service.http) {
-        told.stopped = Some(stopped);
-        return;
-    }
+    let client = match prepare(&mut head, question, &service.http) {
+        Ok(client) => client,
+        Err(stopped) => {
+            told.stopped = Some(stopped);
+            return;
+        }
+    };
+    let coming = Coming { head: Some(&head), client, sni: None };
     told.seen = Some(seen(&head));
     let places = |name: &str| scene.config.clusters.keys().position(|known| known == name).unwrap_or_default();
     let table = match RouteTable::build(&service.routes, &service.http, scene.values, places) {
@@ -79,13 +89,14 @@ fn http(scene: &mut Scene<'_>, question: &Question, service: &HttpService, filte
         left = 100.0 - to;
         if let Some(config) = service.routes.get(step.route.index) {
             let outcome = outcome(scene, to - from, step.route, config, &service.http, &head);
-            told.outcomes.push(Outcome { filters: in_force(filters, Some(config)), ..outcome });
+            let filters = filters::in_force(scene, filters, Some(config), coming);
+            told.outcomes.push(Outcome { filters, ..outcome });
         }
     }
     if left > 0.0 {
         let status = if head.method == Method::Connect { 405 } else { 404 };
         let flag = (status == 404).then_some("NR");
-        let filters = in_force(filters, None);
+        let filters = filters::in_force(scene, filters, None, coming);
         told.outcomes.push(Outcome {
             status: Some(status),
             response_flag: flag,
@@ -95,14 +106,8 @@ fn http(scene: &mut Scene<'_>, question: &Question, service: &HttpService, filte
     }
 }
 
-/// The filters that see the requests of a route.
-fn in_force(filters: &[Filter], route: Option<&config::Route>) -> Vec<String> {
-    let off = |name: &str| route.is_some_and(|route| route.filters.get(name) == Some(&FilterOverride::Off));
-    filters.iter().map(Filter::type_name).filter(|name| !off(name)).map(str::to_owned).collect()
-}
-
-/// What the proxy makes of a head before it looks for a route. The error says what is answered instead.
-fn prepare(head: &mut RequestHead, question: &Question, http: &config::Http) -> Result<(), String> {
+/// What the proxy makes of a head before it looks for a route: the client's address. The error says what is answered instead.
+fn prepare(head: &mut RequestHead, question: &Question, http: &config::Http) -> Result<Option<IpAddr>, String> {
     if head.method != Method::Connect {
         match route::canonicalise(head.target(), PathOptions::from(http)) {
             Canonical::Target(Cow::Borrowed(_)) => {}
@@ -116,7 +121,7 @@ fn prepare(head: &mut RequestHead, question: &Question, http: &config::Http) -> 
     let forwarded = route::apply_forwarded(head, Some(question.from), question.scheme, http);
     route::apply_client_cert(&mut head.headers, http, None, &OnceCell::new());
     route::apply_request_id(head, forwarded.trusted, http);
-    Ok(())
+    Ok(forwarded.client)
 }
 
 fn seen(head: &RequestHead) -> Seen {
@@ -147,7 +152,7 @@ fn tried(step: &Step<'_>, subject: &Subject<'_>) -> Tried {
 }
 
 impl Outcome {
-    fn new(percent: f64, action: &'static str) -> Outcome {
+    pub(super) fn new(percent: f64, action: &'static str) -> Outcome {
         Outcome {
             percent,
             route: None,
@@ -203,58 +208,4 @@ fn outcome(
     }
     let policies = clusters::section(config, &["retry", "race", "shadow", "priority", "hash", "subset"]);
     Outcome { forwarded: Some(seen(&head)), clusters, timeouts: timeouts::of_route(config, http), policies, ..base }
-}
-
-fn tcp(
-    scene: &mut Scene<'_>,
-    question: &Question,
-    port: u16,
-    service: &TcpService,
-    filters: &[Filter],
-    told: &mut Explanation,
-) {
-    let places = |name: &str| scene.config.clusters.keys().position(|known| known == name).unwrap_or_default();
-    let table = match L4Table::build(&service.routes, scene.values, places) {
-        Ok(table) => table,
-        Err((at, error)) => {
-            told.stopped = Some(format!("routes[{at}]: {error}"));
-            return;
-        }
-    };
-    let sni =
-        question.is_tls().then_some(question.host.as_str()).filter(|name| name.parse::<std::net::IpAddr>().is_err());
-    let l4 = L4Info { source: Some(question.from), destination_port: port, sni };
-    for route in table.routes() {
-        let failed = route.failed(&l4);
-        let because = failed.map(|key| Because {
-            predicate: key.to_owned(),
-            asks: route.asks(key),
-            has: match key {
-                "sni" => sni.map_or_else(|| "none".to_owned(), |name| route::quote(name.as_bytes())),
-                "source" => question.from.to_string(),
-                _ => port.to_string(),
-            },
-        });
-        let takes_percent = if failed.is_some() { 0.0 } else { 100.0 };
-        told.routes.push(Tried { index: route.index, name: route.name.to_string(), takes_percent, because });
-        if failed.is_some() {
-            continue;
-        }
-        let wish = Wish::default();
-        let clusters = match &route.action {
-            L4Action::Cluster(cluster) => vec![clusters::answer(scene, wish, cluster, 100.0)],
-            L4Action::Clusters(clusters) => {
-                clusters.shares().map(|share| clusters::answer_share(scene, wish, share)).collect()
-            }
-        };
-        let timeouts = timeouts::of_tcp(&service.tcp);
-        let (route, name) = (Some(route.index), route.name.to_string());
-        let filters = in_force(filters, None);
-        told.outcomes.push(Outcome { route, name, filters, clusters, timeouts, ..Outcome::new(100.0, "forward") });
-        break;
-    }
-    told.routes_not_tried = table.routes().len() - told.routes.len();
-    if told.outcomes.is_empty() {
-        told.stopped = Some("the connection is closed: no route takes it".to_owned());
-    }
 }

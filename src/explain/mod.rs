@@ -1,4 +1,4 @@
-//! What would become of a request, and why: the listener and chain that it comes in by, every route that is tried with the
+//! What would become of a request, a connection or a datagram, and why: the listener and chain that it comes in by, every route that is tried with the
 //! first predicate that fails, the clusters and hosts that it could go to, and the limits in force. Asks the same predicates
 //! as traffic does and changes nothing: no request is made, no counter moves.
 //!
@@ -7,12 +7,15 @@
 mod answer;
 mod clusters;
 mod entry;
+mod filters;
 mod follow;
 mod hosts;
+mod l4;
 mod question;
 mod text;
 mod timeouts;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use answer::Explanation;
@@ -29,6 +32,8 @@ pub struct Scene<'a> {
     pub config: &'a Config,
     /// Where each of the listeners of connections is bound, in their order.
     pub addresses: Vec<Addr>,
+    /// The same of those of datagrams.
+    pub udp_addresses: Vec<SocketAddr>,
     pub values: &'a mut RuntimeValues,
     /// Those that run; `None`: nothing does.
     pub clusters: Option<&'a [Arc<Cluster>]>,
@@ -39,7 +44,8 @@ impl<'a> Scene<'a> {
     pub fn of_file(config: &'a Config, values: &'a mut RuntimeValues) -> Scene<'a> {
         values.set_file(order::map(config.runtime.iter().map(|(key, value)| (key.clone(), value.to_string()))));
         let addresses = config.listeners.iter().map(|listener| listener.address.clone()).collect();
-        Scene { config, addresses, values, clusters: None }
+        let udp_addresses = config.listeners.udp.iter().map(|listener| listener.address).collect();
+        Scene { config, addresses, udp_addresses, values, clusters: None }
     }
 
     /// Follows the request as far as it comes.

@@ -17,6 +17,8 @@ pub struct Question {
     /// As it was asked.
     pub url: String,
     pub scheme: Scheme,
+    /// It is a datagram: nothing but addresses is asked about.
+    pub is_udp: bool,
     /// The URL's, or what a field `host` says.
     pub authority: String,
     /// The URL's: where the client connects to, and the name that it asks for in TLS. Without brackets.
@@ -63,16 +65,17 @@ fn wrong<T>(what: impl Into<String>) -> Result<T, QuestionError> {
 
 impl Question {
     /// # Errors
-    /// `method` is no method, `url` is no absolute URL of HTTP.
+    /// `method` is no method, `url` is no absolute URL of HTTP, and not `udp://` with a host and a port.
     pub fn new(method: &str, url: &str) -> Result<Question, QuestionError> {
         let Some(method) = Method::parse(method.as_bytes()) else {
             return wrong(format!("{method:?} is not a method"));
         };
-        const EXPECTED: &str = "expected such as https://www.example.com/path?query";
+        const EXPECTED: &str = "expected such as https://www.example.com/path?query, or udp://192.0.2.1:53";
         let (scheme, rest) = match url.split_once("://") {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("udp") => (Scheme::Http, rest),
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (Scheme::Http, rest),
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (Scheme::Https, rest),
-            _ => return wrong(format!("{url:?} is not a URL of HTTP; {EXPECTED}")),
+            _ => return wrong(format!("{url:?} is not a URL of HTTP or UDP; {EXPECTED}")),
         };
         // A fragment stays with the client (RFC 9110 section 7.1).
         let rest = rest.split('#').next().unwrap_or_default();
@@ -80,6 +83,10 @@ impl Question {
         let Some(parsed) = validate::parse_authority(authority.as_bytes()) else {
             return wrong(format!("{url:?} names no host; {EXPECTED}"));
         };
+        let is_udp = url.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("udp:"));
+        if is_udp && (parsed.port.is_none() || !target.is_empty()) {
+            return wrong(format!("{url:?}: a datagram has a port, and no path; {EXPECTED}"));
+        }
         let target = match target.starts_with('/') {
             true => target.to_owned(),
             false => format!("/{target}"),
@@ -93,6 +100,7 @@ impl Question {
             method,
             url: url.to_owned(),
             scheme,
+            is_udp,
             host,
             port: parsed.port,
             authority: authority.to_owned(),
@@ -230,12 +238,25 @@ mod tests {
             ("http://a.example", "a.example", None, "a.example", "/"),
             ("HTTPS://A.Example:8443/x?y#z", "a.example", Some(8443), "A.Example:8443", "/x?y"),
             ("http://[::1]:80?q", "::1", Some(80), "[::1]:80", "/?q"),
+            ("udp://192.0.2.1:53", "192.0.2.1", Some(53), "192.0.2.1:53", "/"),
         ] {
             let question = Question::new("GET", url).unwrap();
             let found = (question.host.as_str(), question.port, question.authority.as_str(), question.target.as_str());
             assert_eq!(found, (host, port, authority, target), "{url}");
         }
-        for bad in ["", "a.example", "ftp://a", "http://", "http:///x", "http://a b/", "http://a/b c", "http://a:x/"] {
+        for bad in [
+            "",
+            "a.example",
+            "ftp://a",
+            "http://",
+            "http:///x",
+            "http://a b/",
+            "http://a/b c",
+            "http://a:x/",
+            "udp://a",
+            "udp://a:1/",
+            "udp:a",
+        ] {
             assert!(Question::new("GET", bad).is_err(), "{bad}");
         }
         assert!(Question::new("G E T", "http://a").is_err());

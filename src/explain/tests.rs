@@ -25,7 +25,11 @@ fn gateway() -> Config {
 fn question(line: &str) -> Question {
     let mut words = line.split(' ');
     let mut next = || words.next().unwrap_or_else(|| panic!("{line}: a word is missing"));
-    let mut question = Question::new(next(), next()).unwrap();
+    let first = next();
+    let mut question = match first.starts_with("udp://") {
+        true => Question::new("GET", first).unwrap(),
+        false => Question::new(first, next()).unwrap(),
+    };
     while let Some(option) = words.next() {
         let value = words.next().unwrap();
         match option {

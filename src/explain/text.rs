@@ -2,11 +2,12 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::answer::{ClusterAnswer, Entry, Explanation, HostAnswer, Limit, Outcome, Tried};
+use super::answer::{ClusterAnswer, Entry, Explanation, FilterAnswer, HostAnswer, Limit, Outcome, Tried};
 
 impl Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} {} from {}", self.request.method, self.request.url, self.request.from)?;
+        let method = if self.request.method.is_empty() { "" } else { &format!("{} ", self.request.method) };
+        writeln!(f, "{method}{} from {}", self.request.url, self.request.from)?;
         entries(f, "listener", &self.listeners)?;
         entries(f, "chain", &self.chains)?;
         if let Some(seen) = &self.seen {
@@ -56,10 +57,14 @@ fn named(index: usize, name: &str) -> String {
 }
 
 fn outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
-    let route = outcome.route.map_or_else(|| "no route".to_owned(), |index| named(index, &outcome.name));
+    let none = if outcome.action == "none" { "no route" } else { "by a filter" };
+    let route = outcome.route.map_or_else(|| none.to_owned(), |index| named(index, &outcome.name));
     writeln!(f, "\n{} % of such requests: {route}", Percent(outcome.percent))?;
-    if !outcome.filters.is_empty() {
-        writeln!(f, "  filters   {}", outcome.filters.join(", "))?;
+    for FilterAnswer { name, does } in &outcome.filters {
+        writeln!(f, "  filter    {name}: {does}")?;
+    }
+    if outcome.action == "echo" {
+        writeln!(f, "  answer    what it sends")?;
     }
     if let Some(status) = outcome.status {
         let flag = outcome.response_flag.map(|flag| format!(", response flag {flag}")).unwrap_or_default();

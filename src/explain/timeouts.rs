@@ -44,6 +44,11 @@ pub(super) fn of_tcp(tcp: &config::Tcp) -> Vec<Limit> {
     .into()
 }
 
+pub(super) fn of_udp(udp: &config::Udp) -> Vec<Limit> {
+    let usual = config::Udp::default().idle_timeout;
+    vec![limit("idle_timeout", Some(udp.idle_timeout), "listener", Some(usual))]
+}
+
 pub(super) fn of_cluster(cluster: &config::Cluster) -> Vec<Limit> {
     let usual = config::Cluster::new(Vec::new());
     [

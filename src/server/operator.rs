@@ -7,10 +7,11 @@ use std::sync::Arc;
 use super::ListenerSnapshot;
 use super::process::{Process, State};
 use super::run::{Event, RunError};
+use super::udp::UdpSnapshot;
 use crate::admin::{self, AdminState, CertificateStatus, ClusterStatus, ListenerStatus, ServerInfo, ServerState};
 use crate::explain::{Explanation, Question, Scene};
 use crate::runtime::control::{self, Control, ControlListener, Sender};
-use crate::runtime::net::{ListenOptions, Listener};
+use crate::runtime::net::{Addr, ListenOptions, Listener};
 use crate::runtime_values::{Entry, Refusal};
 use crate::stats::{Filter, Snapshot};
 
@@ -119,8 +120,11 @@ impl AdminState for Operator {
         let address =
             |listener: &Arc<ListenerSnapshot>| process.bound.get(&listener.key).unwrap_or(&listener.address).clone();
         let addresses = snapshot.listeners.iter().map(address).collect();
+        let bound = |listener: &UdpSnapshot| process.bound.get(&listener.key).and_then(Addr::inet);
+        let udp_addresses = snapshot.udp.iter().map(|it| bound(it).unwrap_or(it.address)).collect();
         let clusters = Some(&*snapshot.clusters);
-        Scene { config: &snapshot.config, addresses, values: &mut process.values, clusters }.explain(question)
+        let config = &snapshot.config;
+        Scene { config, addresses, udp_addresses, values: &mut process.values, clusters }.explain(question)
     }
 
     fn runtime(&self) -> Vec<Entry> {

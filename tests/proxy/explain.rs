@@ -10,6 +10,25 @@ fn explain(proxy: &Proxy, question: Value) -> (u16, Value) {
 }
 
 #[test]
+fn datagrams_have_their_routes_too() {
+    let proxy = Proxy::start(json!({
+        "listeners": [
+            { "routes": [{ "respond": { "status": 200 } }] },
+            { "name": "dns", "protocol": "udp", "routes": [
+                { "match": { "source": "192.0.2.0/24" }, "cluster": "app" }, { "cluster": "other" }] },
+        ],
+        "clusters": { "app": { "endpoints": ["192.0.2.1:9"] }, "other": { "endpoints": ["192.0.2.2:9"] } },
+    }));
+    let url = format!("udp://{}", proxy.listener(1));
+    let (_, answer) = explain(&proxy, json!({ "url": url }));
+    assert_eq!((&answer["listeners"][0]["name"], &answer["listeners"][0]["taken"]), (&json!("dns"), &json!(true)));
+    assert_eq!(answer["outcomes"][0]["clusters"][0]["name"], "app", "nobody's address is one of that range");
+    let (_, answer) = explain(&proxy, json!({ "url": url, "from": "10.0.0.1" }));
+    assert_eq!(answer["outcomes"][0]["clusters"][0]["name"], "other");
+    assert_eq!(answer["request"], json!({ "url": url, "from": "10.0.0.1" }));
+}
+
+#[test]
 fn the_answer_follows_the_running_configuration() {
     let server = Server::answering("app");
     let proxy = Proxy::start(json!({
