@@ -12,7 +12,7 @@ impl Rendezvous {
         Rendezvous(hosts.map(|(address, weight)| (hash(address.as_bytes()), weight.max(1) as f64)).collect())
     }
 
-    /// The host for this key; see [`hash`].
+    /// The host for this key.
     pub fn pick(&self, key: u64) -> Option<usize> {
         let score = |&(seed, weight): &(u64, f64)| {
             // Uniform in (0, 1]; its negative logarithm is exponential, and of exponentials with rates the least falls to
