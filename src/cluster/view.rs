@@ -123,11 +123,6 @@ impl ClusterView {
         self.pick_for(&PickCx::default())
     }
 
-    /// The host for whatever has this hash: the same one as long as it is there.
-    pub fn pick_by_hash(&self, hash: u64) -> Option<Rc<HostView>> {
-        self.pick_for(&PickCx { hash: Some(hash), ..PickCx::default() })
-    }
-
     /// The host for the next request. How many are in flight on the cluster need not be said.
     pub fn pick_for(&self, cx: &PickCx<'_>) -> Option<Rc<HostView>> {
         self.refresh();

@@ -18,6 +18,17 @@ pub enum Action {
     Respond(Respond),
 }
 
+impl Action {
+    /// The names of the clusters that it may choose.
+    pub fn clusters(&self) -> Vec<&str> {
+        match self {
+            Action::Cluster(name) => vec![name],
+            Action::Clusters(shares) => shares.iter().map(|share| share.name.as_str()).collect(),
+            Action::Redirect(_) | Action::Respond(_) => Vec::new(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WeightedCluster {
     pub name: String,

@@ -150,6 +150,7 @@ fn read(cx: &Cx, node: &Node, listener: &RouteCx) -> Option<Route> {
     let name = o.optional("name", default.name, read::name_or_empty);
     let matches = o.optional("match", default.matches, |cx, node| route_match::read(cx, node, listener.http));
     let action = action::read(cx, node, &mut o);
+    let names = action.as_ref().map(Action::clusters).unwrap_or_default();
     let rewrite = o.maybe("rewrite", rewrite::read);
     check_prefix(cx, node, &matches, &action, &rewrite);
     let route = Route {
@@ -165,7 +166,7 @@ fn read(cx: &Cx, node: &Node, listener: &RouteCx) -> Option<Route> {
         race: o.maybe("race", race::read),
         shadow: o.optional("shadow", default.shadow, read::one_or_list(shadow::read)),
         hash: o.optional("hash", default.hash, route_hash::read_all),
-        subset: o.optional("subset", default.subset, |cx, node| route_subset::read(cx, node, action.as_ref())),
+        subset: o.optional("subset", default.subset, |cx, node| route_subset::read(cx, node, &names)),
         rewrite,
         request_headers: o.optional("request_headers", default.request_headers, header_edits::read),
         response_headers: o.optional("response_headers", default.response_headers, header_edits::read),
@@ -178,7 +179,7 @@ fn read(cx: &Cx, node: &Node, listener: &RouteCx) -> Option<Route> {
     let route = Route { action, ..route };
     warn_of_idle_keys(cx, node, &route);
     if route.subset.is_empty() {
-        route_subset::warn_of_none(cx, node, &route.action);
+        route_subset::warn_of_none(cx, node, &route.action.clusters());
     }
     check_connect(cx, node, &route, listener);
     Some(route)

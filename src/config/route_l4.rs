@@ -1,11 +1,13 @@
 //! `routes` of a listener that carries bytes and not HTTP: which connections or sessions go where. First match in file
 //! order, on what is known before the first byte is read: addresses, and for TLS the name in its hello.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::action::read_clusters;
 use super::text::{Complaint, Cx, Node, Object, quote, read, write};
-use super::{Cidr, HostPattern, L4Hash, WeightedCluster, route_hash, route_match};
+use super::{Cidr, HostPattern, L4Hash, WeightedCluster, route_hash, route_match, route_subset};
 
 /// One route of a `tcp` or `udp` listener.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -19,6 +21,9 @@ pub struct L4Route {
     /// What its host is chosen by. Default: nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hash: Vec<L4Hash>,
+    /// The metadata that its host must have, where the cluster has such `subsets`. Default: any.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub subset: BTreeMap<String, String>,
 }
 
 /// All of these hold; what is not given holds for everything.
@@ -105,8 +110,13 @@ fn read(cx: &Cx, node: &Node, l4: L4) -> Option<L4Route> {
     let matches = o.optional("match", L4Match::default(), |cx, node| read_match(cx, node, l4));
     let action = read_action(cx, node, &mut o);
     let hash = o.optional("hash", Vec::new(), route_hash::read_l4(l4));
+    let names = action.as_ref().map(L4Action::clusters).unwrap_or_default();
+    let subset = o.optional("subset", BTreeMap::new(), |cx, node| route_subset::read(cx, node, &names));
+    if subset.is_empty() {
+        route_subset::warn_of_none(cx, node, &names);
+    }
     o.finish();
-    Some(L4Route { name, matches, action: action?, hash })
+    Some(L4Route { name, matches, action: action?, hash, subset })
 }
 
 /// Refuses keys that would have a meaning on a listener that speaks HTTP.

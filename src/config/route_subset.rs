@@ -5,13 +5,12 @@ use std::rc::Rc;
 
 use super::balancing::read_subset;
 use super::text::{Complaint, Cx, Node, quote};
-use super::{Action, SubsetFallback, Subsets};
+use super::{SubsetFallback, Subsets};
 
 /// Reads it. Refused is what no request could get a host by: a cluster without a way to part its hosts by these keys, and
-/// without a fallback. Where there is one, a staged change may want it so.
-pub(super) fn read(cx: &Cx, node: &Node, action: Option<&Action>) -> Option<BTreeMap<String, String>> {
+/// without a fallback. Where there is one, a staged change may want it so. `names`: the clusters of the route.
+pub(super) fn read(cx: &Cx, node: &Node, names: &[&str]) -> Option<BTreeMap<String, String>> {
     let subset = read_subset(cx, node)?;
-    let names = names_of(action);
     let parted: Vec<(&str, Option<Rc<Subsets>>)> =
         names.iter().filter_map(|name| Some((*name, cx.subsets_of(name)?))).collect();
     let has_keys = |subsets: &Subsets| subsets.keys.iter().any(|keys| keys.iter().eq(subset.keys()));
@@ -30,25 +29,17 @@ pub(super) fn read(cx: &Cx, node: &Node, action: Option<&Action>) -> Option<BTre
     }
     // Of several clusters some may have none.
     if !names.is_empty() && parted.len() == names.len() && parted.iter().all(|(_, subsets)| subsets.is_none()) {
-        cx.warn(node, format!("has no effect: {} has no \"subsets\"", list(&names)));
+        cx.warn(node, format!("has no effect: {} has no \"subsets\"", list(names)));
     }
     Some(subset)
 }
 
-/// Warns of a route without a `subset` whose requests get no host.
-pub(super) fn warn_of_none(cx: &Cx, node: &Node, action: &Action) {
+/// Warns of a route without a `subset` that leads to no host.
+pub(super) fn warn_of_none(cx: &Cx, node: &Node, names: &[&str]) {
     let lacks = |name: &&str| matches!(cx.subsets_of(name), Some(Some(it)) if it.fallback == SubsetFallback::None);
-    if let Some(name) = names_of(Some(action)).into_iter().find(lacks) {
-        let what = format!("has no \"subset\": the cluster {} has no fallback, and answers 503", quote(name));
+    if let Some(name) = names.iter().find(|name| lacks(name)) {
+        let what = format!("has no \"subset\": the cluster {} has no fallback, and no host for it", quote(name));
         cx.warn(node, what);
-    }
-}
-
-fn names_of(action: Option<&Action>) -> Vec<&str> {
-    match action {
-        Some(Action::Cluster(name)) => vec![name],
-        Some(Action::Clusters(shares)) => shares.iter().map(|share| share.name.as_str()).collect(),
-        Some(Action::Redirect(_) | Action::Respond(_)) | None => Vec::new(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::route_l4::{self, L4, L4Action, L4Route};
+use super::route_l4::{self, L4, L4Route};
 use super::text::{Complaint, Cx, Node, quote, read, write};
 use super::{AccessLog, Cluster, Discovery, access_log, address};
 use crate::runtime::net::Addr;
@@ -106,11 +106,7 @@ fn read_routes(cx: &Cx, node: &Node, clusters: &BTreeMap<String, Arc<Cluster>>) 
         let endpoints = clusters.get(*name).into_iter().flat_map(|cluster| &cluster.endpoints);
         endpoints.into_iter().any(|endpoint| matches!(endpoint.address.address(), Some(Addr::Unix(_))))
     };
-    let names = routes.iter().flat_map(|route| match &route.action {
-        L4Action::Cluster(name) => vec![name.as_str()],
-        L4Action::Clusters(shares) => shares.iter().map(|share| share.name.as_str()).collect(),
-    });
-    let names: Vec<&str> = names.collect();
+    let names: Vec<&str> = routes.iter().flat_map(|route| route.action.clusters()).collect();
     if let Some(name) = names.iter().copied().find(is_unix) {
         cx.refuse::<()>(node, format!("the cluster {} has a UNIX socket, which takes no UDP", quote(name)));
     }

@@ -140,7 +140,7 @@ fn walk(scene: &mut Scene<'_>, info: &L4Info<'_>, routes: &[config::L4Route], co
         if failed.is_some() {
             continue;
         }
-        let wish = Wish::default();
+        let wish = Wish { subset: route.subset.as_deref(), ..Wish::default() };
         let clusters = match &route.action {
             L4Action::Cluster(cluster) => vec![clusters::answer(scene, wish, cluster, 100.0)],
             L4Action::Clusters(clusters) => {
@@ -153,7 +153,7 @@ fn walk(scene: &mut Scene<'_>, info: &L4Info<'_>, routes: &[config::L4Route], co
             filters: common.filters,
             clusters,
             timeouts: common.timeouts,
-            policies: clusters::section(config, &["hash"]),
+            policies: clusters::section(config, &["hash", "subset"]),
             ..Outcome::new(100.0, "forward")
         });
         break;

@@ -8,6 +8,7 @@ use super::action::ClusterRef;
 use super::table::BuildError;
 use super::weighted::WeightedClusters;
 use super::words::any_of;
+use crate::cluster::SubsetKey;
 use crate::cluster::balance::{address_hash, join_hashes, xx_hash};
 use crate::config::{self, Cidr, HostPattern, L4Hash, L4HashOn};
 use crate::runtime_values::RuntimeValues;
@@ -28,6 +29,8 @@ pub struct L4Route {
     pub action: L4Action,
     /// What its host is chosen by.
     hash: Vec<L4Hash>,
+    /// What its host must have, where the cluster has subsets by it.
+    pub subset: Option<Arc<SubsetKey>>,
     matches: config::L4Match,
 }
 
@@ -59,7 +62,8 @@ impl L4Table {
         let compile = |(index, config): (usize, &config::L4Route)| {
             let action = L4Action::new(&config.action, values, &resolve).map_err(|error| (index, error))?;
             let (name, hash) = (config.name.as_str().into(), config.hash.clone());
-            Ok(L4Route { index, name, action, hash, matches: config.matches.clone() })
+            let subset = SubsetKey::of(&config.subset).map(Arc::new);
+            Ok(L4Route { index, name, action, hash, subset, matches: config.matches.clone() })
         };
         Ok(L4Table { routes: routes.iter().enumerate().map(compile).collect::<Result<_, _>>()? })
     }
@@ -170,7 +174,7 @@ mod tests {
 
     fn route(cluster: &str, matches: config::L4Match) -> config::L4Route {
         let action = config::L4Action::Cluster(cluster.to_owned());
-        config::L4Route { name: String::new(), matches, action, hash: Vec::new() }
+        config::L4Route { name: String::new(), matches, action, hash: Vec::new(), subset: Default::default() }
     }
 
     fn table() -> L4Table {

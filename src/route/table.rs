@@ -146,8 +146,7 @@ impl Route {
             race: config.race.clone(),
             shadow: config.shadow.iter().map(|shadow| Shadow::new(shadow, values, resolve)).collect(),
             hash: config.hash.clone(),
-            subset: (!config.subset.is_empty())
-                .then(|| SubsetKey::new(config.subset.iter().map(|(key, value)| (&**key, &**value)))),
+            subset: SubsetKey::of(&config.subset),
             rewrite: config.rewrite.as_ref().map(|rewrite| Rewrite::new(rewrite, options)).transpose()?,
             upgrades,
             connect: config.connect,

@@ -116,6 +116,30 @@ fn a_route_without_its_subset_has_no_host() {
 }
 
 #[test]
+fn connections_go_to_the_hosts_that_their_route_asks_for() {
+    let servers = ["canary", "stable"].map(Server::answering);
+    let endpoint =
+        |server: &Server, stage: &str| json!({ "address": server.address(), "metadata": { "stage": stage } });
+    let endpoints = json!([endpoint(&servers[0], "canary"), endpoint(&servers[1], "stable")]);
+    let cluster = json!({ "endpoints": endpoints, "subsets": { "keys": [["stage"]], "fallback": "none" } });
+    let listener = |stage: &str| {
+        let route = json!({ "cluster": "app", "subset": { "stage": stage } });
+        json!({ "address": "127.0.0.1:0", "protocol": "tcp", "routes": [route] })
+    };
+    let listeners = json!([listener("canary"), listener("stable"), listener("gone")]);
+    let proxy = Proxy::start(json!({ "listeners": listeners, "clusters": { "app": cluster } }));
+    for (at, expected) in ["canary", "stable"].into_iter().enumerate() {
+        for _ in 0..4 {
+            let mut client = proxy.client_of(at);
+            client.send("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+            assert_eq!(client.message().text(), expected);
+        }
+    }
+    proxy.client_of(2).expect_closed();
+    assert_eq!(proxy.stat("cluster.app.upstream_cx_none_healthy"), 1);
+}
+
+#[test]
 fn the_connections_of_an_address_go_to_the_same_host() {
     let servers = ["a", "b", "c"].map(Server::answering);
     let addresses = servers.each_ref().map(Server::address);

@@ -26,6 +26,11 @@ impl SubsetKey {
         SubsetKey { hash, pairs: pairs.into() }
     }
 
+    /// What a route asks for; nothing is no subset.
+    pub fn of(pairs: &BTreeMap<String, String>) -> Option<SubsetKey> {
+        (!pairs.is_empty()).then(|| SubsetKey::new(pairs.iter().map(|(key, value)| (&**key, &**value))))
+    }
+
     /// A host with this metadata is one of the subset.
     fn is_of(&self, metadata: &BTreeMap<String, String>) -> bool {
         self.pairs.iter().all(|(key, value)| metadata.get(&**key).is_some_and(|has| **has == **value))

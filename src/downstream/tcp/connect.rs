@@ -35,7 +35,7 @@ pub(super) async fn connect(session: &mut Session, view: Rc<ClusterView>) -> Res
     let most = session.view().tcp.max_connect_attempts;
     let (mut last, mut tried) = (None, Vec::new());
     for _ in 0..most {
-        let Some(host) = pick(&view, session.hash, &tried) else {
+        let Some(host) = pick(&view, session, &tried) else {
             stats.upstream_cx_none_healthy.inc();
             return Err(End::Upstream(Kind::NoHealthyHost));
         };
@@ -84,10 +84,10 @@ pub(super) async fn connect(session: &mut Session, view: Rc<ClusterView>) -> Res
 }
 
 /// A host, another one than those that were tried if there is one.
-fn pick(view: &ClusterView, hash: Option<u64>, tried: &[Rc<HostView>]) -> Option<Rc<HostView>> {
+fn pick(view: &ClusterView, session: &Session, tried: &[Rc<HostView>]) -> Option<Rc<HostView>> {
     let is_tried = |host: &Host| tried.iter().any(|tried| std::ptr::eq(&***tried, host));
     let tried: Option<&dyn Fn(&Host) -> bool> = if tried.is_empty() { None } else { Some(&is_tried) };
-    view.pick_for(&PickCx { hash, tried, ..PickCx::default() })
+    view.pick_for(&PickCx { hash: session.hash, subset: session.subset.as_deref(), tried, ..PickCx::default() })
 }
 
 /// A connection, and when all that comes before its bytes has to be done.

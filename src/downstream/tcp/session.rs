@@ -1,13 +1,14 @@
 //! One proxied connection: the client's end, what is known of it, and how it ends.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::bypass::Bypass;
 use super::connect::Upstream;
 use super::pipe::{Broken, Ends, Moved, Pipe};
-use crate::cluster::{ClusterView, HostView};
+use crate::cluster::{ClusterView, HostView, SubsetKey};
 use crate::error::{Error, Kind, Phase, ResponseFlags};
 use crate::filter::{Chain, Dir, Offer, StreamCx, StreamEnd};
 use crate::listener::{Admission, Slot, TcpView};
@@ -45,6 +46,7 @@ pub(super) struct Session {
     chain: Chain,
     /// Of what its route chooses hosts by.
     pub(super) hash: Option<u64>,
+    pub(super) subset: Option<Arc<SubsetKey>>,
     /// Counts it in its listener as long as it is open, and wakes it for a drain.
     admission: Admission,
     /// It has lived long enough then.
@@ -78,6 +80,7 @@ impl Session {
             info,
             chain,
             hash: None,
+            subset: None,
             admission,
             drained_at: None,
             view,
@@ -142,7 +145,7 @@ impl Session {
             sni: connection.server_name.as_deref(),
         };
         let Some(route) = view.routes.pick(&facts) else { return Err(End::NoRoute) };
-        self.hash = route.hash(&facts);
+        (self.hash, self.subset) = (route.hash(&facts), route.subset.clone());
         if !route.name.is_empty() {
             self.info.route = Some(route.name.clone());
         }

@@ -216,8 +216,13 @@ mod tests {
             &Arc::default(),
         );
         let action = config::L4Action::Cluster("app".to_owned());
-        let route =
-            config::L4Route { name: String::new(), matches: config::L4Match::default(), action, hash: Vec::new() };
+        let route = config::L4Route {
+            name: String::new(),
+            matches: config::L4Match::default(),
+            action,
+            hash: Vec::new(),
+            subset: Default::default(),
+        };
         let view = UdpView {
             udp: config::Udp::default(),
             drain_time: Duration::ZERO,

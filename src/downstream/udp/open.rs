@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::listener::Listener;
 use super::session::{Key, Session};
-use crate::cluster::balance::address_hash;
+use crate::cluster::balance::{PickCx, address_hash};
 use crate::cluster::{ClusterView, HostView, Permit};
 use crate::config::{HashPolicy, Priority};
 use crate::error::ResponseFlags;
@@ -100,11 +100,8 @@ impl Listener {
         let of_listener = || match self.view.udp.hash_policy.first()? {
             HashPolicy::SourceIp => Some(address_hash(source)),
         };
-        let picked = match route.hash(&info).or_else(of_listener) {
-            Some(hash) => cluster.pick_by_hash(hash),
-            None => cluster.pick(),
-        };
-        match picked {
+        let hash = route.hash(&info).or_else(of_listener);
+        match cluster.pick_for(&PickCx { hash, subset: route.subset.as_deref(), ..PickCx::default() }) {
             Some(host) => Ok(Target { route: route.name.clone(), slot, cluster: cluster.clone(), host }),
             None => {
                 cluster.stats.upstream_cx_none_healthy.inc();
