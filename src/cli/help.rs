@@ -39,12 +39,12 @@ Reads FILE and says everything that is wrong with it: file, line, column, JSON p
 
 const EXPLAIN: &str = "\
 nuncio explain FILE METHOD URL [-H 'name: value']... [--from ADDRESS] [--listener NAME]
-nuncio explain FILE udp://HOST:PORT [--from ADDRESS] [--listener NAME] [--json]
                [--client-certificate none|presented|validated] [--json]
+nuncio explain FILE udp://HOST:PORT [--from ADDRESS] [--listener NAME] [--json]
 
 Says which way a request would take, and why: the listener, every route that is tried with the first predicate that
-fails, what filters would do, the clusters and hosts it could go to, the timeouts in force. Nothing is sent, and no proxy needs to run; the
-running one answers POST /explain on its admin port, and knows the health of its hosts.
+fails, what filters would do, the clusters and hosts it could go to, the timeouts in force. Nothing is sent, and no proxy
+needs to run; the running one answers POST /explain on its admin port, and knows the health of its hosts.
   -H 'name: value'      a header field of the request; \"host\" stands in place of the URL's
   --from ADDRESS        the client's address; 192.0.2.1, which nobody has, by default
   --listener NAME       take this listener, whatever its port

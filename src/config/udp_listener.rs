@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::route_l4::{self, L4, L4Route};
+use super::route_l4::{self, L4, L4Action, L4Route};
 use super::text::{Complaint, Cx, Node, quote, read, write};
 use super::{AccessLog, Cluster, Discovery, access_log, address};
 use crate::runtime::net::Addr;
@@ -82,6 +82,13 @@ pub(super) fn read(cx: &Cx, node: &Node, clusters: &BTreeMap<String, Arc<Cluster
     };
     if routes.is_empty() {
         cx.warn(node, "has no routes: every datagram is dropped");
+    }
+    let is_hashed = |route: &L4Route| !route.hash.is_empty() && matches!(route.action, L4Action::Cluster(_));
+    if udp.per_packet && udp.hash_policy.is_empty() && !routes.is_empty() && routes.iter().all(is_hashed) {
+        cx.warn(
+            node,
+            "\"per_packet\" has no effect: by the \"hash\" of its route all datagrams of a client go to one host",
+        );
     }
     let access_log = o.maybe("access_log", read::one_or_list(access_log::read));
     o.finish();

@@ -14,6 +14,8 @@ use crate::route::{self, ClusterRef, L4Action, L4Info, L4Table};
 struct Common {
     filters: Vec<super::answer::FilterAnswer>,
     timeouts: Vec<Limit>,
+    /// What the listener says of how hosts are chosen.
+    policies: serde_json::Map<String, serde_json::Value>,
 }
 
 pub(super) fn tcp(
@@ -26,8 +28,11 @@ pub(super) fn tcp(
 ) {
     let sni = Some(question.host.as_str()).filter(|name| question.is_tls() && name.parse::<IpAddr>().is_err());
     let coming = Coming { head: None, client: Some(question.from), sni };
-    let common =
-        Common { filters: filters::in_force(scene, filters, None, coming), timeouts: timeouts::of_tcp(&service.tcp) };
+    let common = Common {
+        filters: filters::in_force(scene, filters, None, coming),
+        timeouts: timeouts::of_tcp(&service.tcp),
+        policies: serde_json::Map::new(),
+    };
     if let Some(outcome) = by_filter(scene, filters, sni) {
         told.routes_not_tried = service.routes.len();
         told.outcomes.push(Outcome { filters: common.filters, timeouts: common.timeouts, ..outcome });
@@ -66,7 +71,10 @@ pub(super) fn udp(scene: &mut Scene<'_>, question: &Question, told: &mut Explana
         return;
     };
     let info = L4Info { source: Some(question.from), destination_port: bound.port(), sni: None };
-    let common = Common { filters: Vec::new(), timeouts: timeouts::of_udp(&listener.udp) };
+    // Where there is none it says nothing.
+    let keys: &[&str] = if listener.udp.hash_policy.is_empty() { &[] } else { &["hash_policy"] };
+    let policies = clusters::section(&listener.udp, keys);
+    let common = Common { filters: Vec::new(), timeouts: timeouts::of_udp(&listener.udp), policies };
     walk(scene, &info, &listener.routes, common, told);
     if told.outcomes.is_empty() && told.stopped.is_none() {
         told.stopped = Some("the datagram is dropped: no route takes it".to_owned());
@@ -141,6 +149,8 @@ fn walk(scene: &mut Scene<'_>, info: &L4Info<'_>, routes: &[config::L4Route], co
             continue;
         }
         let wish = Wish { subset: route.subset.as_deref(), ..Wish::default() };
+        let mut policies = common.policies;
+        policies.append(&mut clusters::section(config, &["hash", "subset"]));
         let clusters = match &route.action {
             L4Action::Cluster(cluster) => vec![clusters::answer(scene, wish, cluster, 100.0)],
             L4Action::Clusters(clusters) => {
@@ -153,7 +163,7 @@ fn walk(scene: &mut Scene<'_>, info: &L4Info<'_>, routes: &[config::L4Route], co
             filters: common.filters,
             clusters,
             timeouts: common.timeouts,
-            policies: clusters::section(config, &["hash", "subset"]),
+            policies,
             ..Outcome::new(100.0, "forward")
         });
         break;

@@ -224,6 +224,9 @@ impl Drop for ReadBuffer {
 }
 
 #[cfg(test)]
+mod simulation;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
