@@ -23,7 +23,7 @@ use nuncio_http::{HeaderId, ResponseHead};
 pub use state::{Checker, Failure, Outcome, Transition};
 
 use self::events::Events;
-use self::probe::Prober;
+use self::probe::{Prober, Refusal};
 use super::{Cluster, Flag, Host};
 use crate::access_log::LineLog;
 use crate::config::HealthCheck;
@@ -126,7 +126,13 @@ impl Checks {
             };
             let (outcome, why) = match result {
                 Ok(outcome) => (outcome, String::new()),
-                Err(refusal) => (Outcome::Failed(refusal.failure), refusal.why),
+                Err(Refusal { failure: Some(failure), why }) => (Outcome::Failed(failure), why),
+                Err(Refusal { failure: None, why }) => {
+                    // That says nothing of the host.
+                    log::warn!("cluster {}: {} was not checked: {why}", self.cluster.name, host.address);
+                    control::sleep(self.settings.interval).await;
+                    continue;
+                }
             };
             self.count(outcome);
             if checker.is_healthy() && host.has(Flag::FailedActive) {

@@ -17,7 +17,7 @@ use super::connect;
 use crate::cluster::{Cluster, Host};
 use crate::runtime::Transport;
 use crate::runtime::control::{self, ControlStream};
-use crate::runtime::net::Addr;
+use crate::runtime::net::{self, Addr};
 
 /// Bytes of one read.
 const READ: usize = 16 * 1024;
@@ -33,6 +33,13 @@ pub(crate) enum ControlError {
     Stale,
     /// The body is longer than may be kept; the status of the response.
     TooLarge(u16),
+}
+
+impl ControlError {
+    /// We lack descriptors or memory for a socket: nobody was spoken to.
+    pub(crate) fn is_exhaustion(&self) -> bool {
+        matches!(self, ControlError::Io(error) if net::is_fd_exhausted(error))
+    }
 }
 
 impl fmt::Display for ControlError {

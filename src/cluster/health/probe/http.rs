@@ -73,7 +73,7 @@ impl HttpRequest {
     fn judge(&self, head: &ResponseHead, body: &[u8]) -> Result<Outcome, Refusal> {
         if !self.expected.contains(head.status) {
             let failure = if self.retriable.contains(head.status) { Failure::Retriable } else { Failure::Active };
-            return Err(Refusal { failure, why: format!("status {}", head.status) });
+            return Err(Refusal { failure: Some(failure), why: format!("status {}", head.status) });
         }
         if !holds(body, &self.receive) {
             return Err(Refusal::active(format!("the body is not what it should be: {}", super::quoted(body))));

@@ -49,7 +49,8 @@ enum Connection {
 /// Why a check failed.
 #[derive(Debug)]
 pub(super) struct Refusal {
-    pub(super) failure: Failure,
+    /// `None`: the host was not asked, for want of descriptors or memory of our own.
+    pub(super) failure: Option<Failure>,
     /// For the log.
     pub(super) why: String,
 }
@@ -57,11 +58,17 @@ pub(super) struct Refusal {
 impl Refusal {
     /// The host says that it is not healthy.
     fn active(why: impl Into<String>) -> Refusal {
-        Refusal { failure: Failure::Active, why: why.into() }
+        Refusal { failure: Some(Failure::Active), why: why.into() }
     }
 
     fn network(why: impl Into<String>) -> Refusal {
-        Refusal { failure: Failure::Network, why: why.into() }
+        Refusal { failure: Some(Failure::Network), why: why.into() }
+    }
+
+    /// No connection came about.
+    fn unconnected(error: &ControlError) -> Refusal {
+        let failure = if error.is_exhaustion() { None } else { Some(Failure::Network) };
+        Refusal { failure, why: error.to_string() }
     }
 }
 
@@ -98,7 +105,8 @@ impl Prober {
         let address = self.address();
         let kept = self.kept.take().filter(|(_, to)| *to == address).map(|(connection, _)| connection);
         let answer = control::timeout(settings.timeout, self.ask(kept, &address)).await;
-        let timeout = || Refusal { failure: Failure::Timeout, why: format!("no answer within {:?}", settings.timeout) };
+        let why = || format!("no answer within {:?}", settings.timeout);
+        let timeout = || Refusal { failure: Some(Failure::Timeout), why: why() };
         let (outcome, connection) = answer.unwrap_or_else(|| Err(timeout()))?;
         self.kept = connection.filter(|_| settings.reuse_connection).map(|connection| (connection, address));
         Ok(outcome)
@@ -120,8 +128,8 @@ impl Prober {
                 Err(refusal) => return Err(refusal),
             }
         }
-        let network = |error: ControlError| Refusal::network(error.to_string());
-        let dialed = dial(&self.cluster, &self.host, address, Offer::Configured).await.map_err(network)?;
+        let dialed = dial(&self.cluster, &self.host, address, Offer::Configured).await;
+        let dialed = dialed.map_err(|error| Refusal::unconnected(&error))?;
         let http2 = match &self.question {
             Question::Tcp(_) | Question::Redis(_) => None,
             Question::Grpc(_) => Some(true),
@@ -134,7 +142,7 @@ impl Prober {
             Some(false) => Connection::Http(Client::http1(dialed.io)),
             Some(true) => Connection::Http(Client::http2(dialed.io, &self.cluster)),
         };
-        let outcome = self.ask_on(&mut connection).await?.map_err(network)?;
+        let outcome = self.ask_on(&mut connection).await?.map_err(|error| Refusal::network(error.to_string()))?;
         // A connection was all that was asked for: the next check opens its own.
         let keeps = !matches!(&self.question, Question::Tcp(exchange) if exchange.only_connects());
         Ok((outcome, keeps.then_some(connection)))

@@ -74,7 +74,8 @@ fn told(result: &Result<Outcome, Refusal>) -> String {
         Ok(Outcome::Healthy { degraded: false }) => "healthy".to_owned(),
         Ok(Outcome::Healthy { degraded: true }) => "degraded".to_owned(),
         Ok(outcome) => format!("{outcome:?}"),
-        Err(Refusal { failure, why }) => format!("{failure:?}: {why}"),
+        Err(Refusal { failure: Some(failure), why }) => format!("{failure:?}: {why}"),
+        Err(Refusal { failure: None, why }) => format!("not asked: {why}"),
     }
 }
 
@@ -364,4 +365,11 @@ fn grpc_answers() {
         assert_eq!(told(&setup.check()), expected);
         assert_eq!(told(&setup.check()), expected, "again");
     }
+}
+
+#[test]
+fn that_we_have_no_socket_left_says_nothing_of_the_host() {
+    let result = |errno| Err(Refusal::unconnected(&ControlError::Io(std::io::Error::from_raw_os_error(errno))));
+    assert!(told(&result(24)).starts_with("not asked: "), "EMFILE");
+    assert!(told(&result(111)).starts_with("Network: "), "ECONNREFUSED");
 }
