@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Proxy, Upstream};
+use crate::harness::{Proxy, Upstream, Wire};
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 
@@ -16,6 +16,16 @@ fn proxy(hosts: &[&Upstream], race: Value) -> Proxy {
     }))
 }
 
+/// A request that has just gone to the second host too: its client, and its connections to both.
+fn raced(proxy: &Proxy, one: &Upstream, other: &Upstream) -> (Wire, Wire, Wire) {
+    let mut client = proxy.client();
+    client.send(GET);
+    let (mut first, mut second) = (one.accept(), other.accept());
+    first.head();
+    second.head();
+    (client, first, second)
+}
+
 fn answer(text: &str) -> String {
     format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{text}", text.len())
 }
@@ -25,11 +35,7 @@ fn the_first_answer_wins_and_the_other_host_is_told_to_stop() {
     let (one, other) = (Upstream::start(), Upstream::start());
     for slow_is_first in [true, false] {
         let proxy = proxy(&[&one, &other], json!({ "after": "20ms", "budget_percent": 100 }));
-        let mut client = proxy.client();
-        client.send(GET);
-        let (mut first, mut second) = (one.accept(), other.accept());
-        first.head();
-        second.head();
+        let (mut client, mut first, mut second) = raced(&proxy, &one, &other);
         let (winner, loser) = if slow_is_first { (&mut second, first) } else { (&mut first, second) };
         winner.send(answer("fast"));
         assert_eq!(client.message().text(), "fast");
@@ -47,11 +53,7 @@ fn the_first_answer_wins_and_the_other_host_is_told_to_stop() {
 fn a_race_that_is_over_is_one_request() {
     let (one, other) = (Upstream::start(), Upstream::start());
     let proxy = proxy(&[&one, &other], json!({ "after": "20ms", "budget_percent": 100 }));
-    let mut client = proxy.client();
-    client.send(GET);
-    let (mut first, mut second) = (one.accept(), other.accept());
-    first.head();
-    second.head();
+    let (mut client, _first, mut second) = raced(&proxy, &one, &other);
     let left = "cluster.app.circuit_breakers.default.remaining_rq";
     assert_eq!(proxy.stat(left), 1022);
     second.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no");
@@ -66,11 +68,7 @@ fn a_race_that_is_over_is_one_request() {
 fn a_host_that_fails_is_replaced_by_its_rival() {
     let (one, other) = (Upstream::start(), Upstream::start());
     let proxy = proxy(&[&one, &other], json!({ "after": "20ms", "budget_percent": 100 }));
-    let mut client = proxy.client();
-    client.send(GET);
-    let (mut first, mut second) = (one.accept(), other.accept());
-    first.head();
-    second.head();
+    let (mut client, first, mut second) = raced(&proxy, &one, &other);
     first.reset();
     second.send(answer("ok"));
     assert_eq!(client.message().text(), "ok");
